@@ -1,0 +1,55 @@
+"""Auto: the method that proves a component where there is one, heuristics for the rest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
+
+from reorder_solver.backends.base import Answer, Backend, Task
+from reorder_solver.backends.registry import make_backend
+from reorder_solver.core.result import StopReason
+
+if TYPE_CHECKING:
+    from reorder_solver.presolve import Cost, Orders
+
+#: Share of the time left that the provers get before local search takes over.
+_PROOF_SHARE = 0.7
+
+
+class Portfolio(Backend):
+    """Greedy first, then an exact method if one takes the problem, then local search."""
+
+    name: ClassVar[str] = "auto"
+    summary: ClassVar[str] = "greedy, then whatever can prove the component, then local search"
+    requires: ClassVar[tuple[str, ...]] = ("ortools",)
+
+    def solve(self, task: Task) -> Answer:
+        """Return the best orders and bound that the members found."""
+        best: Orders | None = task.start
+        cost: Cost | None = None if best is None else task.problem.cost(best)
+        bound: int | None = None
+        reason = StopReason.FINISHED
+        for name in ("greedy", *self._provers(task), "local_search"):
+            deadline = task.deadline
+            if name not in ("greedy", "local_search"):
+                deadline = task.deadline.share(_PROOF_SHARE)
+            member = make_backend(name)
+            answer = member.solve(replace(task, start=best, deadline=deadline))
+            reason = answer.stop_reason
+            if answer.orders is not None:
+                found = task.problem.cost(answer.orders)
+                if not found.violated and (cost is None or found < cost):
+                    best, cost = answer.orders, found
+            if answer.lower_bound is not None:
+                bound = answer.lower_bound if bound is None else max(bound, answer.lower_bound)
+            task.report(best, bound)
+            if cost is not None and cost.primary == (bound or 0):
+                return Answer(best, cost.primary, StopReason.PROVEN)
+        return Answer(best, bound, reason)
+
+    def _provers(self, task: Task) -> list[str]:
+        """Exact backends that take the problem, the quicker first; the first is enough."""
+        for name in ("exact", "subset-dp"):
+            if make_backend(name).supports(task.problem) is None:
+                return [name]
+        return []

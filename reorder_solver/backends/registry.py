@@ -1,0 +1,76 @@
+"""Backends by name, imported only when asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from reorder_solver.backends.base import Backend
+from reorder_solver.core.errors import (
+    BackendContractError,
+    MissingPackageError,
+    UnknownBackendError,
+)
+
+#: Entry point group through which other distributions add backends.
+ENTRY_POINT_GROUP = "reorder_solver.backends"
+
+_BUILT_IN: dict[str, str] = {
+    "auto": "reorder_solver.backends.portfolio:Portfolio",
+    "exact": "reorder_solver.backends.exact:Exact",
+    "exact-pulp": "reorder_solver.backends.exact:ExactPulp",
+    "greedy": "reorder_solver.backends.greedy:Greedy",
+    "identity": "reorder_solver.backends.identity:Identity",
+    "local_search": "reorder_solver.backends.local_search:LocalSearch",
+    "subset-dp": "reorder_solver.backends.subset_dp:SubsetDP",
+    "upscale": "reorder_solver.backends.upscale:Upscale",
+}
+
+
+def _targets() -> dict[str, str]:
+    """Name to ``module:Class``; a built-in name cannot be taken over."""
+    found = {each.name: each.value for each in entry_points(group=ENTRY_POINT_GROUP)}
+    return found | _BUILT_IN
+
+
+def backend_names() -> list[str]:
+    """All registered names, sorted."""
+    return sorted(_targets())
+
+
+def backend_class(name: str) -> type[Backend]:
+    """The backend class registered as `name`.
+
+    Raises
+    ------
+    UnknownBackendError
+        Listing the known names.
+    BackendContractError
+        If an entry point does not name a subclass of :class:`Backend`.
+    """
+    targets = _targets()
+    if name not in targets:
+        raise UnknownBackendError(f"unknown backend {name!r}; known: {', '.join(sorted(targets))}")
+    module, _, attribute = targets[name].partition(":")
+    found = getattr(import_module(module), attribute, None)
+    if not (isinstance(found, type) and issubclass(found, Backend)):
+        raise BackendContractError(f"backend {name!r}: {targets[name]} is no Backend class")
+    return found
+
+
+def make_backend(name: str) -> Backend:
+    """A backend ready to use.
+
+    Raises
+    ------
+    UnknownBackendError
+    MissingPackageError
+        Naming what to install.
+    """
+    found = backend_class(name)
+    missing = found.missing_packages()
+    if missing:
+        raise MissingPackageError(
+            f"backend {name!r} needs {', '.join(missing)}: pip install {' '.join(missing)}"
+        )
+    return found()

@@ -1,0 +1,1 @@
+"""The problem, its solutions and what they cost. Needs numpy only."""

@@ -1,0 +1,112 @@
+"""The structure: import directions, and what a plain import loads."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+#: What each package may import of this project; a module of the top level stands for itself.
+ALLOWED: dict[str, set[str]] = {
+    "formulations": set(),
+    "core": set(),
+    "consecutive_ones": set(),
+    "plot": {"core"},
+    "formats": {"core"},
+    "generators": {"core"},
+    "presolve": {"core", "consecutive_ones"},
+    "backends": {"core", "consecutive_ones", "presolve", "formulations"},
+    "incumbent": {"core", "presolve"},
+    "solve": {"core", "presolve", "backends", "incumbent"},
+    "torch_adapter": {"core", "formats", "solve"},
+    "cli": {
+        "core",
+        "formats",
+        "generators",
+        "backends",
+        "solve",
+        "plot",
+        "torch_adapter",
+    },
+}
+HEAVY = ("torch", "ortools", "pulp", "numba", "matplotlib", "scipy")
+
+
+def _unit(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    if parts[0] == "formulations":
+        return "formulations"
+    return parts[1] if len(parts) > 1 else parts[0]
+
+
+def _imported_units(path: Path) -> set[str]:
+    units: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names: list[str] = []
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = [node.module or ""]
+            if node.module == "reorder_solver":
+                names = [f"reorder_solver.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "formulations":
+                units.add("formulations")
+            elif parts[0] == "reorder_solver" and len(parts) > 1:
+                units.add(parts[1])
+    return units
+
+
+def _sources() -> list[Path]:
+    return sorted([*ROOT.glob("reorder_solver/**/*.py"), *ROOT.glob("formulations/**/*.py")])
+
+
+@pytest.mark.parametrize("path", _sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_down(path: Path) -> None:
+    """Every module imports only what lies below its package."""
+    unit = _unit(path)
+    if unit == "__init__":
+        return
+    assert unit in ALLOWED, f"{unit} has no place in the architecture"
+    # Names that the top level re-exports (reorder_solver.X) live in core, formats or solve.
+    strangers = {
+        each
+        for each in _imported_units(path) - ALLOWED[unit] - {unit}
+        if (ROOT / "reorder_solver" / each).exists()
+        or (ROOT / "reorder_solver" / f"{each}.py").exists()
+        or each == "formulations"
+    }
+    assert not strangers, f"{path.relative_to(ROOT)} imports {sorted(strangers)}"
+
+
+def test_only_the_adapter_imports_torch() -> None:
+    """Torch is imported in the adapter alone, matplotlib in the pictures alone."""
+    for path in _sources():
+        for node in ast.walk(ast.parse(path.read_text())):
+            roots: set[str] = set()
+            if isinstance(node, ast.ImportFrom):
+                roots = {(node.module or "").split(".")[0]}
+            elif isinstance(node, ast.Import):
+                roots = {alias.name.split(".")[0] for alias in node.names}
+            if roots & {"torch", "torchvision"}:
+                assert _unit(path) == "torch_adapter", path
+            if "matplotlib" in roots:
+                assert _unit(path) == "plot", path
+
+
+@pytest.mark.parametrize("module", ["reorder_solver", "reorder_solver.cli.main"])
+def test_import_is_light(module: str) -> None:
+    """A plain import loads none of the heavy packages."""
+    code = f"import sys, {module}; print(' '.join(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    assert not loaded & set(HEAVY)
