@@ -158,7 +158,9 @@ def test_deep_nesting_needs_no_recursion(pairs_from_outside):
     assert tree.n_orders == 2
     assert deep.n_orders == 2 ** (n - 1)
     assert_keeps_all(tree.frontier(), [np.arange(size) for size in range(2, n, 97)])
-    assert not deep.reduce([0, n - 1])
+    assert deep.reduce([0, n - 1])
+    assert deep.n_orders == 2
+    assert not deep.reduce([1, n - 1])
 
 
 def test_long_chain_of_pairs_leaves_two_orders():
