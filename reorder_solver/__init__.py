@@ -20,6 +20,8 @@ from reorder_solver.core.layout import Layout
 from reorder_solver.core.prices import Mode, Objective, PriceList
 from reorder_solver.core.result import Progress, Result, Status, StopReason
 from reorder_solver.core.verify import verify
+from reorder_solver.formats import read_instance, read_result, write_instance, write_result
+from reorder_solver.solve import solve
 
 __version__ = "0.1.0"
 
@@ -50,5 +52,10 @@ __all__ = [
     "VerificationError",
     "digest",
     "evaluate",
+    "read_instance",
+    "read_result",
+    "solve",
     "verify",
+    "write_instance",
+    "write_result",
 ]

@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from reorder_solver.core.prices import PriceList
 from reorder_solver.presolve.problem import Cost, IntArray, Orders, Problem, ProblemAccess
@@ -160,6 +158,10 @@ def _add_up(prices: list[PriceList]) -> tuple[PriceList, ...]:
 
 
 def _components(problem: Problem, accesses: list[ProblemAccess]) -> list[Component]:
+    # scipy takes longer to import than a small instance to solve; not at module level.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     if not accesses:
         return []
     links = [

@@ -1,0 +1,27 @@
+"""Files: instances and results as JSON, and the public matrix formats. Needs core and numpy."""
+
+from __future__ import annotations
+
+from reorder_solver.formats.api import (
+    FORMATS,
+    Format,
+    read_instance,
+    read_result,
+    write_instance,
+    write_result,
+)
+from reorder_solver.formats.instance_json import instance_from_json, instance_to_json
+from reorder_solver.formats.result_json import result_from_json, result_to_json
+
+__all__ = [
+    "FORMATS",
+    "Format",
+    "instance_from_json",
+    "instance_to_json",
+    "read_instance",
+    "read_result",
+    "result_from_json",
+    "result_to_json",
+    "write_instance",
+    "write_result",
+]
