@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 
+def shown(value: object, length: int = 60) -> str:
+    """`value` as an error message shows it: its ``repr`` on one line, cut to `length`."""
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:
+        # Python refuses to print integers of thousands of digits.
+        text = f"a huge {type(value).__name__}"
+    return text if len(text) <= length else f"{text[: length - 3]}..."
+
+
 class ReorderSolverError(Exception):
     """Base class of all exceptions raised on purpose by this package."""
 

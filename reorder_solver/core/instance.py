@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from reorder_solver.core.errors import InputError, InstanceError
+from reorder_solver.core.errors import InputError, InstanceError, shown
 from reorder_solver.core.prices import PriceList, as_integer
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 ChannelArray = npt.NDArray[np.int64]
 
-#: Most channels one tensor may have.
-MAX_CHANNELS = 1 << 20
+#: Most channels one tensor may have; OR-Library's rail4284 has 1 092 610 columns.
+MAX_CHANNELS = 1 << 21
 #: Most characters of an identifier.
 MAX_ID_LENGTH = 512
 
@@ -42,7 +42,7 @@ def _check_id(value: object, what: str) -> str:
 
 def _check_flag(value: object, what: str) -> None:
     if not isinstance(value, bool):
-        raise InstanceError(f"{what} must be true or false, got {value!r}")
+        raise InstanceError(f"{what} must be true or false, got {shown(value)}")
 
 
 def channel_array(channels: Iterable[int] | npt.NDArray[Any]) -> ChannelArray:
@@ -175,7 +175,7 @@ class Access:
             object.__setattr__(self, "role", Role(self.role))
         except ValueError:
             known = ", ".join(role.value for role in Role)
-            raise InstanceError(f"unknown role {self.role!r}; known: {known}") from None
+            raise InstanceError(f"unknown role {shown(self.role)}; known: {known}") from None
         object.__setattr__(self, "bytes", as_integer(self.bytes, "bytes"))
         object.__setattr__(self, "weight", as_integer(self.weight, "weight"))
         _check_flag(self.required, "required")
@@ -282,7 +282,7 @@ def _check_part(access_id: str, part: Part, widths: Mapping[str, int]) -> None:
     place = f"access {access_id!r}"
     width = widths.get(part.tensor)
     if width is None:
-        raise InstanceError(f"unknown tensor {part.tensor!r}", place=place)
+        raise InstanceError(f"unknown tensor {shown(part.tensor)}", place=place)
     if part.channels.size and part.channels[-1] >= width:
         last = int(part.channels[-1])
         raise InstanceError(

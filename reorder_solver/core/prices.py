@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from reorder_solver.core.errors import InputError
+from reorder_solver.core.errors import InputError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,7 +38,7 @@ class Objective(StrEnum):
             return cls(name)
         except ValueError:
             known = ", ".join(member.value for member in cls)
-            raise InputError(f"unknown objective {name!r}; known: {known}") from None
+            raise InputError(f"unknown objective {shown(name)}; known: {known}") from None
 
 
 #: Number of coefficients of each priced mode.
@@ -54,10 +54,10 @@ def as_integer(value: Any, what: str, *, minimum: int = 0) -> int:
         If `value` is not an integer (Python or numpy) or is smaller than `minimum`.
     """
     if isinstance(value, bool) or not hasattr(type(value), "__index__"):
-        raise InputError(f"{what} must be an integer, got {value!r}")
+        raise InputError(f"{what} must be an integer, got {shown(value)}")
     number = operator.index(value)
     if number < minimum:
-        raise InputError(f"{what} must be at least {minimum}, got {number}")
+        raise InputError(f"{what} must be at least {minimum}, got {shown(number)}")
     return number
 
 
@@ -105,7 +105,7 @@ class PriceList:
         unknown = sorted(set(prices) - set(PRICE_ARITY))
         if unknown:
             known = ", ".join(PRICE_ARITY)
-            raise InputError(f"unknown mode {unknown[0]!r} in prices; known: {known}")
+            raise InputError(f"unknown mode {shown(unknown[0])} in prices; known: {known}")
         return cls(**prices)  # type: ignore[arg-type]
 
     def to_mapping(self) -> dict[str, tuple[int, ...]]:

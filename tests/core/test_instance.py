@@ -110,3 +110,12 @@ def test_broken_rules_are_named_bug(make: object, phrase: str) -> None:
     with pytest.raises(ValueError, match=phrase) as caught:
         make()  # type: ignore[operator]
     assert "\n" not in str(caught.value)
+
+
+def test_message_about_a_huge_integer_bug() -> None:
+    """An integer too long to print still gives the ordinary one-line error."""
+    with pytest.raises(InstanceError, match="weight must be at least 0, got a huge int"):
+        Access("x", [Part("a", [0])], weight=-(10**5000))
+    with pytest.raises(InstanceError) as caught:
+        Access("x", [Part("a", [0])], bytes="y" * 10_000)  # type: ignore[arg-type]
+    assert len(str(caught.value)) < 200

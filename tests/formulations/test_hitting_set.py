@@ -64,8 +64,8 @@ def check(model, solution):
 def affine_lines(dimension, weight=1):
     """Hit all lines of the affine space over three elements, as cap sets leave them.
 
-    The largest sets without a line have 4, 9, 20 and 45 points in dimensions 2 to 5 (Edel et al. 2002),
-    so that 5, 18, 61 and 198 points hit all lines. Hard for their size.
+    The largest sets without a line have 4, 9, 20 and 45 points in dimensions 2 to 5 (Edel et al.
+    2002), so that 5, 18, 61 and 198 points hit all lines. Hard for their size.
     """
     points = list(product(range(3), repeat=dimension))
     number = {point: index for index, point in enumerate(points)}

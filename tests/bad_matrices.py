@@ -1,0 +1,156 @@
+"""Part of the corpus of :mod:`bad_inputs`: matrix formats, packed files, and what no format takes.
+
+Every function yields contents, each with a phrase that the message must contain.
+"""
+
+from __future__ import annotations
+
+import gzip
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def texts_bad_everywhere() -> Iterator[tuple[bytes, str]]:
+    """Content that no text format takes."""
+    yield b"", "is empty"
+    yield b" \n\t\n ", "is empty"
+    yield b"\xef\xbb\xbf", "is empty"
+    yield "1 1\n1 1\n".encode("utf-16"), "UTF-16"
+    yield b"\xfe\xff\x001\x00 ", "UTF-16"
+    yield "{}".encode("utf-32"), "UTF-32"
+    yield b"\x00\x01\x02\x03", "NUL byte"
+    yield b"1 1\n0\x001\n", "line 2: holds a NUL byte"
+    yield gzip.compress(b"{}", mtime=0), "name must end in .gz"
+    yield b"<html><body>404</body></html>", "line 1"
+
+
+def packed() -> Iterator[tuple[bytes, str]]:
+    """Broken gzip files."""
+    whole = gzip.compress(b"1 1\n1 1\n" * 50, mtime=0)
+    yield whole[:-9], "cut short"
+    yield whole[:-1], "cut short"
+    yield whole[:12], "cut short"
+    yield b"\x1f", "no valid gzip"
+    yield b"1 1\n1 1\n", "no valid gzip"
+    yield whole + b"garbage", "no valid gzip"
+    yield whole[:-8] + b"\0\0\0\0" + whole[-4:], "no valid gzip"
+    yield whole[:10] + b"\xff" * 20, "no valid gzip"
+    yield gzip.compress(b"", mtime=0), "is empty"
+
+
+def csv_texts() -> Iterator[tuple[bytes, str]]:
+    """Bad csv files."""
+    yield b"0,1\n1,2\n", "line 2: cell 2 is '2'; must be 0 or 1"
+    yield b"a,b\n0,1\n", "line 1: cell 1 is 'a'"
+    yield b"0,1\n0,1,0\n", "line 2: has 3 cells, but the first row has 2"
+    yield b"0,1\n0\n", "line 2: has 1 cells, but the first row has 2"
+    yield b"0,1\n\n0,1\n", "line 2: is blank"
+    yield b"\n0,1\n", "line 1: is blank"
+    yield b"0,1,\n", "line 1: cell 3 is ''"
+    yield b",0\n", "line 1: cell 1 is ''"
+    yield b"0,,1\n", "line 1: cell 2 is ''"
+    yield b"0;1\n", "line 1: cell 1 is '0;1'"
+    yield b"0 1\n", "line 1: cell 1 is '01'"
+    yield b"0,1.0\n", "line 1: cell 2 is '1.0'"
+    yield b"0,-1\n", "line 1: cell 2 is '-1'"
+    yield b"0,nan\n", "line 1: cell 2 is 'nan'"
+    yield b'"0","1"\n', "line 1: cell 1"
+    yield b"0,\xc2\xb9\n", "line 1: cell 2"
+    yield b"0,\xff\n", "line 1: cell 2"
+    yield b"0,1\r0,1\n", "line 1: cell 2"
+    yield b"0,1\n0,1\x1a", "line 2: cell 2"
+    yield b"0," * 3_000_000 + b"x", "past the limit"
+    yield b"0\n" * ((1 << 17) + 1), "past the limit"
+    yield b"0," * (1 << 21) + b"0\n", "past the limit"
+    yield b"x" * 6_000_000, "past the limit"
+
+
+def mtx_texts() -> Iterator[tuple[bytes, str]]:
+    """Bad Matrix Market files."""
+    head = b"%%MatrixMarket matrix coordinate pattern general\n"
+    integer = b"%%MatrixMarket matrix coordinate integer general\n"
+    yield b"2 2 1\n1 1\n", "line 1: must begin with %%MatrixMarket"
+    yield b"%MatrixMarket matrix coordinate pattern general\n1 1 0\n", "line 1: must begin with"
+    yield b"%%MatrixMarket matrix coordinate pattern\n1 1 0\n", "line 1: must be '%%MatrixMarket"
+    yield head[:-1] + b" extra\n1 1 0\n", "line 1: must be '%%MatrixMarket"
+    yield head.replace(b"coordinate", b"array"), "line 1: 'array' is not supported"
+    yield head.replace(b"pattern", b"real") + b"1 1 1\n1 1 0.5\n", "'real' is not supported"
+    yield head.replace(b"pattern", b"complex"), "'complex' is not supported; must be pattern or int"
+    yield head.replace(b"general", b"symmetric"), "'symmetric' is not supported; must be general"
+    yield head.replace(b" matrix ", b" vector "), "'vector' is not supported; must be matrix"
+    yield head, "ends before the line with rows"
+    yield head + b"% only\n%% comments\n\n", "ends before the line with rows"
+    yield head + b"2 2\n1 1\n", "line 2: must hold rows, columns and entries, but has 2 numbers"
+    yield head + b"% note\n2 2 1 1\n", "line 3: must hold rows, columns and entries"
+    yield head + b"2 2 2\n1 1\n", "line 2: declares 2 entries, but 1 follow"
+    yield head + b"2 2 1\n1 1\n2 2\n", "line 2: declares 1 entries, but 2 follow"
+    yield head + b"2 2 1\n1 1 1\n", "line 3: must hold 2 numbers, but has 3"
+    yield integer + b"2 2 1\n1 1\n", "line 3: must hold 3 numbers, but has 2"
+    yield integer + b"2 2 1\n1 1 2\n", "line 3: value 2 must be 0 or 1"
+    yield integer + b"2 2 1\n1 1 -1\n", "line 3: '-1' is no whole number"
+    yield head + b"2 2 1\n0 1\n", "line 3: row 0 is outside 1..2"
+    yield head + b"2 2 1\n3 1\n", "line 3: row 3 is outside 1..2"
+    yield head + b"2 2 1\n1 0\n", "line 3: column 0 is outside 1..2"
+    yield head + b"2 2 2\n\n1 1\n1 3\n", "line 5: column 3 is outside 1..2"
+    yield head + b"2 2 3\n1 1\n2 1\n1 1\n", "line 5: column 1 is listed twice in row 1"
+    yield head + b"2 2 1\n1 x\n", "line 3: 'x' is no whole number"
+    yield head + b"2 2 1\n1 1.0\n", "line 3: '1.0' is no whole number"
+    yield head + b"2 2 1\n% late\n1 1\n", "line 3: '%' is no whole number"
+    yield head + b"0 0 0\n", "line 2: there must be at least 1 column"
+    yield head + b"1000000000 1000000000 1\n1 1\n", "line 2: 1000000000 rows are past the limit"
+    yield head + b"1 1000000000 1\n1 1\n", "line 2: 1000000000 columns are past the limit"
+    yield head + b"9 9 99999999999\n1 1\n", "line 2: 99999999999 entries are past the limit"
+    yield head + b"1 1 " + b"9" * 19 + b"\n", "line 2: a number has more than 18 digits"
+    yield head + b"-1 1 0\n", "line 2: '-1' is no whole number"
+
+
+def orlib_texts() -> Iterator[tuple[bytes, str]]:
+    """Bad OR-Library files."""
+    yield b"2", "line 1: must begin with the numbers of rows and columns"
+    yield b"2 3\n", "line 1: ends within the costs: 0 of 3"
+    yield b"2 3\n1 1\n", "line 2: ends within the costs: 2 of 3"
+    yield b"2 3\n1 1 1\n", "ends after 0 rows, but 2 are declared"
+    yield b"2 3\n1 1 1\n1\n2\n", "ends after 1 rows, but 2 are declared"
+    yield b"2 3\n1 1 1\n1 2\n2 1\n", "line 4: row 2 declares 2 columns, but 1 numbers follow"
+    yield b"1 3\n1 1 1\n99999999999\n1\n", "line 3: row 1 declares 99999999999 columns"
+    yield b"1 3\n1 1 1\n1 2\n7\n", "line 4: there is more after the last row"
+    yield b"1 3\n1 1 1\n1 4\n", "line 3: column 4 is outside 1..3"
+    yield b"1 3\n1 1 1\n1\n0\n", "line 4: column 0 is outside 1..3"
+    yield b"1 3\n1 1 1\n3 1 2 1\n", "line 3: column 1 is listed twice in row 1"
+    yield b"1 3\n1 1 1\n1 -2\n", "line 3: '-2' is no whole number"
+    yield b"1 3\n1 1.5 1\n1 2\n", "line 2: '1.5' is no whole number"
+    yield b"one 3\n", "line 1: 'one' is no whole number"
+    yield b"1 3\n1 1 1\n1 2\n# end\n", "line 4: '#' is no whole number"
+    yield b"1 0\n0\n", "line 1: there must be at least 1 column"
+    yield b"1000000000 1000000000\n1 1 1\n", "line 1: 1000000000 rows are past the limit"
+    yield b"1 2097153\n", "line 1: 2097153 columns are past the limit of 2097152"
+    yield b"1 1\n" + b"1" * 19, "line 2: a number has more than 18 digits"
+    yield b"9" * 1_000_000, "line 1: a number has more than 18 digits"
+    yield b"1 1\n1\n1 1\x0c", "line 3"
+
+
+def cbm_texts() -> Iterator[tuple[bytes, str]]:
+    """Bad cbm files."""
+    yield b"2\n1 1\n1 1\n", "line 1: must hold two numbers, rows and columns"
+    yield b"2 3 4\n1 1\n1 1\n", "line 1: must hold two numbers, rows and columns"
+    yield b"2 3\n1 1\n", "line 2: there are 1 rows, but line 1 declares 2"
+    yield b"2 3\n", "line 1: there are 0 rows, but line 1 declares 2"
+    yield b"1 3\n1 1\n1 2\n", "line 3: there are 2 rows, but line 1 declares 1"
+    yield b"\n2 3\n1 1\n\n", "line 3: there are 1 rows, but line 2 declares 2"
+    yield b"1 3\n2 1\n", "line 2: declares 2 columns, but lists 1"
+    yield b"1 3\n1 1 2\n", "line 2: declares 1 columns, but lists 2"
+    yield b"2 3\n1 1\n2 1\n2\n", "line 3: declares 2 columns, but lists 1"
+    yield b"1 3\n99999999999 1\n", "line 2: declares 99999999999 columns, but lists 1"
+    yield b"1 3\n1 0\n", "line 2: column 0 is outside 1..3"
+    yield b"2 3\n1 1\n1 4\n", "line 3: column 4 is outside 1..3"
+    yield b"1 3\n2 3 3\n", "line 2: column 3 is listed twice in row 1"
+    yield b"1 3\n1 -1\n", "line 2: '-1' is no whole number"
+    yield b"1 3\n1 1.0\n", "line 2: '1.0' is no whole number"
+    yield b"1,3\n1,1\n", "line 1: '1,3' is no whole number"
+    yield b"1 3\n1 " + b"z" * 100_000, "line 2: 'zzz"
+    yield b"0 0\n", "line 1: there must be at least 1 column"
+    yield b"1000000000 1000000000\n", "line 1: 1000000000 rows are past the limit"
+    yield b"1 1000000000\n0\n", "line 1: 1000000000 columns are past the limit"
+    yield b"1 1\n1 " + b"0" * 19, "line 2: a number has more than 18 digits"
