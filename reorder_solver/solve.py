@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
-from importlib.metadata import version as package_version
 from typing import TYPE_CHECKING
 
 from reorder_solver.backends import Backend, Task, make_backend
+from reorder_solver.backends.base import package_version
 from reorder_solver.core.digest import digest
 from reorder_solver.core.errors import BackendContractError, UnsupportedError
 from reorder_solver.core.evaluate import evaluate
@@ -137,7 +137,7 @@ class _Run:
         starts: list[Orders | None],
     ) -> StopReason:
         watcher = Watcher(incumbents, reduced.constant.primary, self.deadline, self.callback)
-        effort = [component.problem.classes for component in reduced.components]
+        effort = [max(1, component.problem.classes) for component in reduced.components]
         stop = StopReason.FINISHED
         try:
             for number, component in enumerate(reduced.components):
@@ -301,7 +301,7 @@ def _later(first: StopReason, second: StopReason) -> StopReason:
 def _versions(backend: Backend) -> dict[str, str]:
     return {
         "python": platform.python_version(),
-        "reorder-solver": package_version("reorder-solver"),
-        "numpy": package_version("numpy"),
+        "reorder-solver": package_version("reorder-solver") or "unknown",
+        "numpy": package_version("numpy") or "unknown",
         **backend.versions(),
     }

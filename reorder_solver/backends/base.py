@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as package_version
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 
     from reorder_solver.core.limits import Deadline
     from reorder_solver.presolve import Orders, Problem
+
+
+@cache
+def package_version(package: str) -> str | None:
+    """Version of an installed distribution, None if there is none; looked up once."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,13 +115,8 @@ class Backend(ABC):
     @classmethod
     def versions(cls) -> dict[str, str]:
         """Versions of the required packages that are installed."""
-        found: dict[str, str] = {}
-        for package in cls.requires:
-            try:
-                found[package] = package_version(package)
-            except PackageNotFoundError:
-                continue
-        return found
+        found = {package: package_version(package) for package in cls.requires}
+        return {package: number for package, number in found.items() if number is not None}
 
     def supports(self, problem: Problem) -> str | None:
         """None if the backend takes `problem`, else the reason why it does not."""

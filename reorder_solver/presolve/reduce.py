@@ -72,7 +72,8 @@ class Presolved:
             for tensor, members, order in zip(
                 component.tensors, component.members, solution, strict=True
             ):
-                orders[tensor] = np.concatenate([members[each] for each in order])
+                nothing = np.empty(0, dtype=np.int64)
+                orders[tensor] = np.concatenate([nothing, *(members[each] for each in order)])
         return tuple(orders)
 
 

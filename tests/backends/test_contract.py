@@ -16,9 +16,7 @@ from reorder_solver.backends import backend_class, backend_names
 BACKENDS = backend_names()
 EXACT = [name for name in BACKENDS if backend_class(name).is_exact]
 PAIRS = [
-    (name, objective)
-    for name in BACKENDS
-    for objective in sorted(backend_class(name).objectives)
+    (name, objective) for name in BACKENDS for objective in sorted(backend_class(name).objectives)
 ]
 EXACT_PAIRS = [(name, objective) for name, objective in PAIRS if name in EXACT]
 #: The portfolio must prove whatever one of its members can prove.
@@ -161,7 +159,9 @@ def test_huge_integers(name: str) -> None:
 def test_no_time_at_all(name: str) -> None:
     """With the limit already over, the answer is still honest and comes soon."""
     rng = np.random.default_rng(1)
-    accesses = [Access(f"a{i}", [Part("x", np.flatnonzero(rng.random(300) < 0.5))]) for i in range(40)]
+    accesses = [
+        Access(f"a{i}", [Part("x", np.flatnonzero(rng.random(300) < 0.5))]) for i in range(40)
+    ]
     instance = Instance("large", [Tensor("x", 300)], accesses)
     try:
         result = rs.solve(instance, "copies", name, time_limit=0.0)
@@ -190,7 +190,9 @@ def test_callback_sees_improvements_only() -> None:
     """Costs fall, bounds rise, time goes on."""
     seen: list[rs.Progress] = []
     rng = np.random.default_rng(2)
-    accesses = [Access(f"a{i}", [Part("x", np.flatnonzero(rng.random(64) < 0.5))]) for i in range(9)]
+    accesses = [
+        Access(f"a{i}", [Part("x", np.flatnonzero(rng.random(64) < 0.5))]) for i in range(9)
+    ]
     instance = Instance("seen", [Tensor("x", 64)], accesses)
     result = rs.solve(instance, "copies", callback=seen.append)
     assert seen

@@ -176,15 +176,11 @@ def test_view_set_agrees_with_brute_force() -> None:
         instance = random_instance(rng, required=False)
         chosen = [access.id for access in instance.accesses if rng.random() < 0.6]
         strict = instance.replace(
-            accesses=[
-                Access(a.id, a.parts, required=a.id in chosen) for a in instance.accesses
-            ]
+            accesses=[Access(a.id, a.parts, required=a.id in chosen) for a in instance.accesses]
         )
         problem = compile_problem(strict, Objective.COPIES).problem
         views = ViewSet(problem)
-        fits = all(
-            views.add(number) for number, a in enumerate(strict.accesses) if a.required
-        )
+        fits = all(views.add(number) for number, a in enumerate(strict.accesses) if a.required)
         assert fits == (brute_force(strict, "copies") is not None)
         if fits:
             assert problem.cost(views.orders()).violated == 0
