@@ -1,0 +1,45 @@
+"""From a pruned PyTorch model to an instance, and from a layout to a compact model.
+
+The only part of the package that imports torch.
+"""
+
+from __future__ import annotations
+
+from reorder_solver.core.errors import MissingPackageError
+
+try:
+    import torch as _torch  # noqa: F401
+except ModuleNotFoundError as _error:
+    if _error.name != "torch":
+        raise
+    raise MissingPackageError(
+        "PyTorch is needed for this: pip install 'reorder-solver[torch]'"
+    ) from None
+
+from reorder_solver.torch_adapter.apply import apply
+from reorder_solver.torch_adapter.compact import Compacted, compact
+from reorder_solver.torch_adapter.compare import max_relative_error
+from reorder_solver.torch_adapter.errors import CaptureError, ExportMismatchError
+from reorder_solver.torch_adapter.extract import Extraction, Pin, extract
+from reorder_solver.torch_adapter.masks import masked
+from reorder_solver.torch_adapter.models import calibrate, load_model
+from reorder_solver.torch_adapter.pruning import prune_inputs
+from reorder_solver.torch_adapter.report import AccessRow, Report
+
+__all__ = [
+    "AccessRow",
+    "CaptureError",
+    "Compacted",
+    "ExportMismatchError",
+    "Extraction",
+    "Pin",
+    "Report",
+    "apply",
+    "calibrate",
+    "compact",
+    "extract",
+    "load_model",
+    "masked",
+    "max_relative_error",
+    "prune_inputs",
+]

@@ -1,0 +1,215 @@
+"""Capture: a model as one plain graph over its parameters, for any batch size where possible."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.utils import _pytree as pytree
+
+from reorder_solver.core.errors import InputError
+from reorder_solver.torch_adapter.errors import CaptureError
+
+#: Checks on sizes and types that hold for the captured graph but not once channels are dropped.
+_ASSERTIONS = frozenset(
+    {"aten._assert_tensor_metadata.default", "aten._assert_scalar.default", "_guards_fn"}
+)
+#: An upper bound this high is none.
+_ANY_SIZE = 1 << 31
+_PLAIN_CONTAINERS = (tuple, list, dict, OrderedDict)
+
+
+@dataclass(frozen=True, eq=False)
+class Captured:
+    """A model as a graph.
+
+    Attributes
+    ----------
+    graph : torch.fx.Graph
+        Plain positional signature; sizes of the captured run are in the nodes' metadata.
+    attributes : dict of str to object
+        What the graph's ``get_attr`` nodes refer to.
+    transient : frozenset of str
+        Buffers that are not saved in the state dict.
+    aliases : dict of str to frozenset of str
+        All names the model has for each of its parameters (several where modules share it).
+    batch : int
+        Batch size of the captured run.
+    notes : tuple of str
+        What a user should know about the capture.
+    """
+
+    graph: fx.Graph
+    attributes: dict[str, Any]
+    transient: frozenset[str]
+    aliases: dict[str, frozenset[str]]
+    batch: int
+    notes: tuple[str, ...]
+
+
+def as_arguments(example_inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Positional and keyword arguments from a tensor, a sequence or a mapping.
+
+    Raises
+    ------
+    InputError
+        If there is no tensor among them, or they are nested.
+    """
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}
+    if isinstance(example_inputs, Mapping):
+        kwargs = dict(example_inputs)
+    elif isinstance(example_inputs, tuple | list):
+        args = tuple(example_inputs)
+    else:
+        args = (example_inputs,)
+    leaves = [*args, *kwargs.values()]
+    if not any(isinstance(leaf, torch.Tensor) for leaf in leaves):
+        raise InputError("example_inputs must be a tensor, a tuple of them, or a mapping by name")
+    if any(isinstance(leaf, _PLAIN_CONTAINERS) for leaf in leaves):
+        raise InputError("example_inputs must not be nested: give tensors and plain values")
+    return args, kwargs
+
+
+def capture(model: nn.Module, example_inputs: Any) -> Captured:
+    """Capture `model`, which must be in evaluation mode, with a dynamic batch if it allows one.
+
+    Raises
+    ------
+    CaptureError
+        If the model cannot be captured at all.
+    """
+    args, kwargs = as_arguments(example_inputs)
+    program, batch, notes = _export(model, args, kwargs)
+    module = program.module()
+    graph = _plain_graph(module, program.call_spec.out_spec)
+    _sizes_from_inputs(graph)
+    graph.eliminate_dead_code()
+    graph.lint()
+    attributes = {
+        str(node.target): _lookup(module, str(node.target))
+        for node in graph.nodes
+        if node.op == "get_attr"
+    }
+    transient = {name for name, _ in module.named_buffers()} - set(module.state_dict())
+    aliases = _aliases(model)
+    return Captured(graph, attributes, frozenset(transient), aliases, batch, tuple(notes))
+
+
+def _aliases(model: nn.Module) -> dict[str, frozenset[str]]:
+    names: dict[int, set[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), set()).add(name)
+    return {name: frozenset(group) for group in names.values() for name in group}
+
+
+def _export(
+    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[torch.export.ExportedProgram, int, list[str]]:
+    leaves = [*args, *kwargs.values()]
+    batch = next((len(leaf) for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.ndim), 1)
+    dynamic = [
+        {0: torch.export.Dim.DYNAMIC}
+        if isinstance(leaf, torch.Tensor) and leaf.ndim and len(leaf) == batch
+        else None
+        for leaf in leaves
+    ]
+    # A batch of one would be taken for a constant.
+    copies = 2 if batch == 1 else 1
+    wide = [
+        torch.cat([leaf.detach()] * copies) if shape else leaf
+        for leaf, shape in zip(leaves, dynamic, strict=True)
+    ]
+    named = dict(zip(kwargs, wide[len(args) :], strict=True))
+    shapes = dict(zip(kwargs, dynamic, strict=True)) if kwargs else tuple(dynamic)
+    try:
+        program = torch.export.export(
+            model, tuple(wide[: len(args)]), named, dynamic_shapes=shapes, strict=False
+        )
+    except Exception as refusal:  # torch.export fails with errors of no common base class
+        notes = [f"captured for batch size {batch} only: {_first_line(refusal)}"]
+    else:
+        return program, batch * copies, _batch_notes(program)
+    try:
+        return torch.export.export(model, args, kwargs, strict=False), batch, notes
+    except Exception as refusal:
+        raise CaptureError(
+            f"torch.export cannot capture {type(model).__name__}: {_first_line(refusal)}"
+        ) from refusal
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def _batch_notes(program: torch.export.ExportedProgram) -> list[str]:
+    """A model that branches on the batch size was captured for one branch only."""
+    limits = [
+        f"captured for {bounds.lower} to {bounds.upper}"
+        for bounds in program.range_constraints.values()
+        if bounds.lower > 2 or bounds.upper < _ANY_SIZE
+    ]
+    limits += [guard for guard in getattr(program, "_guards_code", ()) if "!=" in guard]
+    return [f"the model depends on the batch size: {limit}" for limit in limits]
+
+
+def _plain_graph(module: fx.GraphModule, out_spec: pytree.TreeSpec) -> fx.Graph:
+    graph = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    for node in module.graph.nodes:
+        if str(node.target) in _ASSERTIONS:
+            continue
+        if node.op == "output":
+            leaves = fx.map_arg(list(pytree.tree_leaves(node.args[0])), copies.__getitem__)
+            graph.output(_plain_outputs(leaves, out_spec))
+        else:
+            copies[node] = graph.node_copy(node, copies.__getitem__)
+    return graph
+
+
+def _plain_outputs(leaves: Any, spec: pytree.TreeSpec) -> Any:
+    outputs = pytree.tree_unflatten(list(leaves), spec)
+    _check_container(outputs)
+    return outputs
+
+
+def _check_container(value: Any) -> None:
+    if isinstance(value, fx.Node | int | float | bool | str) or value is None:
+        return
+    if type(value) not in _PLAIN_CONTAINERS:
+        raise CaptureError(
+            f"an output of type {type(value).__name__} is not supported; "
+            "return tensors, tuples, lists or dicts"
+        )
+    for element in value.values() if isinstance(value, dict) else value:
+        _check_container(element)
+
+
+def _sizes_from_inputs(graph: fx.Graph) -> None:
+    """Ask the model's inputs for dynamic sizes, never a value whose channels may be dropped."""
+    inputs = [node for node in graph.nodes if node.op == "placeholder"]
+    known = {
+        str(size): (node, axis)
+        for node in reversed(inputs)
+        if isinstance(node.meta.get("val"), torch.Tensor)
+        for axis, size in enumerate(node.meta["val"].shape)
+        if isinstance(size, torch.SymInt)
+    }
+    for node in list(graph.nodes):
+        if str(node.target) != "aten.sym_size.int" or node.args[0] in inputs:
+            continue
+        origin = known.get(str(node.meta.get("val")))
+        if origin is not None:
+            node.args = origin
+
+
+def _lookup(module: nn.Module, target: str) -> Any:
+    found: Any = module
+    for name in target.split("."):
+        found = getattr(found, name)
+    return found

@@ -1,0 +1,8 @@
+"""What every understood operator does to channels: one rule per operator, in one table."""
+
+from __future__ import annotations
+
+from reorder_solver.torch_adapter.rules import elementwise, layers, pooling, shapes
+from reorder_solver.torch_adapter.rules.table import RULES
+
+__all__ = ["RULES", "elementwise", "layers", "pooling", "shapes"]

@@ -1,0 +1,155 @@
+"""compact: one call from a pruned model to a checked export with a report."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from adapter_nets import TOLERANCE, Dense, ManyInOut, Residual, SpatialAttention, build, image
+
+import reorder_solver as rs
+from reorder_solver import torch_adapter as ta
+from reorder_solver.torch_adapter import compact as compact_function
+from reorder_solver.torch_adapter.compact import require_equal
+
+if TYPE_CHECKING:
+    from torch import nn
+
+THREE_READERS = {
+    "block.0.0": {"input": np.isin(np.arange(8), [0, 2, 4])},
+    "block.1.0": {"input": np.isin(np.arange(8), [2, 4, 6])},
+    "head": {"input": np.isin(np.arange(8), [1, 6])},
+}
+
+
+@pytest.mark.parametrize("export", ["naive", "upscale", "optimal"])
+@pytest.mark.parametrize("net", [Residual, Dense])
+def test_every_export_equals_the_masked_model(net: type[nn.Module], export: str) -> None:
+    """Module, instance, result and report belong together, and the outputs are right."""
+    model = build(net)
+    masks = ta.prune_inputs(model, image(), "random", 0.5)
+    out = ta.compact(model, image(), masks, export=export)
+    reference = ta.masked(model, masks)
+    for batch in (1, 3):
+        assert ta.max_relative_error(reference, out.module, image(batch)) <= TOLERANCE
+    rs.verify(out.instance, out.result)
+    assert out.report.export == export
+    assert out.report.error is not None
+    assert out.report.error <= TOLERANCE
+    assert out.report.copied["this"] == out.result.cost
+    assert ta.extract(model, image(), masks).instance == out.instance
+
+
+def test_the_optimal_export_copies_least() -> None:
+    """Three readers that can all be views are; the original order copies for each."""
+    model = build(Residual)
+    naive = ta.compact(model, image(), THREE_READERS, export="naive")
+    best = ta.compact(model, image(), THREE_READERS)
+    assert naive.report.copied_channels == 8
+    assert naive.report.copied["this"] == naive.report.copied["naive"] == 4 * (64 * 6 + 2)
+    assert best.report.copied["naive"] == naive.report.copied["naive"]
+    assert best.result.status is rs.Status.OPTIMAL
+    assert best.report.copied["this"] == best.report.copied_channels == 0
+    assert not any("input_index" in name for name in best.module.state_dict())
+
+
+def test_masks_default_to_exact_zeros() -> None:
+    """A model that was masked before needs no masks."""
+    model = build(Residual)
+    out = ta.compact(ta.masked(model, THREE_READERS), image())
+    assert out.instance == ta.extract(model, image(), THREE_READERS).instance
+
+
+def test_other_objectives_reach_the_solver() -> None:
+    """The result is for the objective asked for."""
+    out = ta.compact(build(Residual), image(), THREE_READERS, objective="runs", seed=3)
+    assert out.result.objective is rs.Objective.RUNS
+    assert out.result.seed == 3
+
+
+def test_report_lists_accesses_pins_and_notes() -> None:
+    """As text and as plain data, with the same numbers."""
+    model = build(SpatialAttention)
+    masks = {"head": {"input": np.isin(np.arange(8), [1, 3, 5])}}
+    report = ta.compact(model, image(), masks, export="naive").report
+    text, data = str(report), report.to_dict()
+    assert json.loads(json.dumps(data)) == json.loads(json.dumps(report.to_dict()))
+    rows = {row["id"]: row for row in data["accesses"]}
+    assert rows["head"] == {
+        "id": "head",
+        "wanted": 3,
+        "channels": 8,
+        "runs": 3,
+        "mode": "gather",
+        "bytes": 3 * 4 * 64,
+    }
+    assert rows["attend"]["mode"] == "view"
+    assert data["copied"]["this"] == data["copied"]["naive"] == 3 * 4 * 64
+    assert data["copied_channels"] == 3
+    assert {"tensor": "attend", "reason": "mul: one channel is used for all"} in data["pins"]
+    assert "pinned attend: mul: one channel is used for all" in text
+    assert "SpatialAttention, export naive: 2 of 3 accesses are views" in text
+    assert "head" in text
+
+
+def test_report_says_what_is_still_computed() -> None:
+    """Channels that nobody reads are dropped, of free tensors only."""
+    masks = {
+        name: {"input": np.isin(np.arange(8), [3, 4])}
+        for name in ("block.0.0", "block.1.0", "head")
+    }
+    report = ta.compact(build(Residual), image(), masks, check=False).report
+    assert report.channels == 3 + 8 + 6 + 6 + 5
+    assert report.stored == 3 + 2 + 6 + 6 + 5
+    assert report.error is None
+    assert "error" not in str(report)
+
+
+def test_several_outputs_are_checked() -> None:
+    """A dictionary of outputs and a mapping of inputs."""
+    out = ta.compact(build(ManyInOut), {"x": image(), "y": image(seed=3)})
+    assert out.report.error is not None
+    assert out.report.error <= TOLERANCE
+
+
+@pytest.mark.parametrize(
+    ("export", "message"),
+    [
+        ("constrained", "'constrained' is not supported yet; use naive, upscale, optimal"),
+        ("oracle", "'oracle' is not supported yet"),
+        ("best", "unknown export 'best'; known: naive, upscale, optimal"),
+    ],
+)
+def test_other_exports_are_input_errors(export: str, message: str) -> None:
+    """Known ones that are still to come say so."""
+    with pytest.raises(rs.InputError, match=message):
+        ta.compact(build(Residual), image(), export=export)
+
+
+def test_a_wrong_export_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check compares with the masked model: another model's export does not pass."""
+    other = build(Residual, seed=1)
+    extraction = ta.extract(other, image())
+    wrong = ta.apply(extraction, rs.Layout.identity(extraction.instance))
+    namespace = compact_function.__globals__
+    monkeypatch.setitem(namespace, "apply", lambda *_: wrong)
+    with pytest.raises(ta.ExportMismatchError, match="differs from the masked model") as caught:
+        ta.compact(build(Residual), image())
+    assert caught.value.error is not None
+    assert caught.value.error > 1e-6
+    assert ta.compact(build(Residual), image(), check=False).report.error is None
+
+
+@pytest.mark.parametrize("error", [1e-9, float("inf"), float("nan")])
+def test_errors_beyond_rounding_raise(error: float) -> None:
+    """Also one that is no number."""
+    with pytest.raises(ta.ExportMismatchError):
+        require_equal(error)
+
+
+def test_rounding_passes() -> None:
+    """Up to the tolerance."""
+    require_equal(0.0)
+    require_equal(TOLERANCE)
