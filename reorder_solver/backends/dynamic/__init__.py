@@ -1,0 +1,1 @@
+"""Dynamic programming over subsets of classes, and the branch and bound around it."""

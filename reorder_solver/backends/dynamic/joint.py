@@ -1,0 +1,255 @@
+"""Cheapest orders of all tensors together, where every access has one linear price."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from reorder_solver.backends.dynamic.prefix_table import Item, PrefixTable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reorder_solver.backends.dynamic.anatomy import Anatomy, Junction, Piece, Shape
+    from reorder_solver.core.limits import Deadline
+    from reorder_solver.presolve import Orders
+
+IntArray: TypeAlias = npt.NDArray[np.int64]
+CostArray: TypeAlias = npt.NDArray[Any]
+
+#: Run and gap charges that add up to less leave room in 64 bits for one infinity per tensor;
+#: larger ones are minimised in Python integers.
+LARGEST_TOTAL = 1 << 54
+_INFINITY = 1 << 58
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What an access pays: ``fixed + run * (r - 1) + gap * (s - n)``; or it must be a view.
+
+    Attributes
+    ----------
+    fixed, run, gap : int
+        `run` and `gap` are not negative.
+    view : bool
+        It must be one run, and pays nothing.
+    """
+
+    fixed: int = 0
+    run: int = 0
+    gap: int = 0
+    view: bool = False
+
+
+VIEW = Charge(view=True)
+
+
+def minimise(
+    anatomy: Anatomy, charges: Sequence[Charge], deadline: Deadline
+) -> tuple[int, Orders] | None:
+    """Orders of the smallest total charge.
+
+    Parameters
+    ----------
+    anatomy : Anatomy
+    charges : sequence of Charge
+        One per access. Those of accesses without a shape are not read.
+    deadline : Deadline
+
+    Returns
+    -------
+    (int, Orders) or None
+        None if some access that must be a view never is one along with the others.
+
+    Raises
+    ------
+    OutOfTimeError
+        If the deadline passes.
+
+    Notes
+    -----
+    Per tensor, a table of costs by (what its first class continues, what its last class leaves
+    open); the tables meet in one array over all choices. At most ``k (k - 1)`` choices per
+    tensor of k classes, so 18 classes in all make a small array however they are divided.
+    """
+    paying = [
+        (shape, charge)
+        for shape, charge in zip(anatomy.shapes, charges, strict=True)
+        if shape is not None
+    ]
+    if any(
+        charge.view and any(each.fixed_gap for each in shape.pieces) for shape, charge in paying
+    ):
+        return None
+    total = sum(_at_most(shape, charge) for shape, charge in paying)
+    kind: Any = np.int64 if total < LARGEST_TOTAL else np.object_
+    infinity = _INFINITY if total < LARGEST_TOTAL else 64 * total
+    base = sum(_certain(shape, charge) for shape, charge in paying)
+    junctions = [
+        (junction, charge.run)
+        for shape, charge in paying
+        if charge.run
+        for junction in shape.junctions
+    ]
+    tables = {
+        tensor: _TensorTable.of(anatomy, tensor, paying, [each for each, _ in junctions], infinity)
+        for tensor in anatomy.free
+    }
+    for table in tables.values():
+        table.fill(deadline)
+    axes = {tensor: 2 * number for number, tensor in enumerate(tables)}
+    joint: CostArray = np.zeros((1,) * max(1, 2 * len(tables)), dtype=kind)
+    for tensor, table in tables.items():
+        joint = joint + _on_axes(table.costs, axes[tensor], axes[tensor] + 1, joint.ndim)
+    for junction, run in junctions:
+        joint = joint - _credit(junction, run, tables, axes, joint)
+    chosen = np.unravel_index(int(joint.argmin()), joint.shape)
+    best = int(joint[chosen])
+    if best >= infinity // 2:
+        return None
+    orders = list(anatomy.problem.identity())
+    for tensor, table in tables.items():
+        at = axes[tensor]
+        orders[tensor] = table.order(int(chosen[at]), int(chosen[at + 1]), deadline)
+    return base + best, tuple(orders)
+
+
+def _at_most(shape: Shape, charge: Charge) -> int:
+    """What the access never exceeds in runs and gaps."""
+    runs = sum(piece.most_runs for piece in shape.pieces)
+    return charge.run * runs + charge.gap * shape.most_gap
+
+
+def _certain(shape: Shape, charge: Charge) -> int:
+    """What the access pays whatever the orders are."""
+    if charge.view:
+        return 0
+    certain = charge.fixed - charge.run
+    for piece in shape.pieces:
+        certain += charge.run * (piece.fixed_runs or 0) + charge.gap * (piece.fixed_gap or 0)
+    return certain
+
+
+def _on_axes(values: CostArray, rows: int, columns: int, ndim: int) -> CostArray:
+    """A matrix as an array of `ndim` axes that varies along two of them."""
+    shape = [1] * ndim
+    shape[rows], shape[columns] = values.shape
+    return (values if rows < columns else values.T).reshape(shape)
+
+
+def _credit(
+    junction: Junction,
+    run: int,
+    tables: dict[int, _TensorTable],
+    axes: dict[int, int],
+    joint: CostArray,
+) -> CostArray:
+    """What is saved where the left part's last run and the right part's first are one."""
+    left, right = junction.left, junction.right
+    ends = tables[left.tensor].ends(left) if left.tensor in tables else np.array([left.last])
+    begins = (
+        tables[right.tensor].begins(right) if right.tensor in tables else np.array([right.first])
+    )
+    saved: CostArray = np.logical_and.outer(ends, begins).astype(joint.dtype) * run
+    if left.tensor in tables and right.tensor in tables:
+        return _on_axes(saved, axes[left.tensor] + 1, axes[right.tensor], joint.ndim)
+    shape = [1] * joint.ndim
+    if left.tensor in tables:
+        shape[axes[left.tensor] + 1] = ends.size
+    elif right.tensor in tables:
+        shape[axes[right.tensor]] = begins.size
+    return saved.reshape(shape)
+
+
+@dataclass(slots=True, eq=False)
+class _TensorTable:
+    """Costs of one tensor by group of first classes and group of last classes.
+
+    Classes of a group make no difference to any junction.
+    """
+
+    table: PrefixTable
+    firsts: list[int]
+    lasts: list[int]
+    costs: CostArray
+    chosen: IntArray
+    filled: int = -1
+
+    @classmethod
+    def of(
+        cls,
+        anatomy: Anatomy,
+        tensor: int,
+        paying: Sequence[tuple[Shape, Charge]],
+        junctions: Sequence[Junction],
+        infinity: int,
+    ) -> _TensorTable:
+        sizes = anatomy.problem.sizes[tensor]
+        items = _items(tensor, paying)
+        firsts = _groups(
+            sizes.size, [each.right.mask for each in junctions if each.right.tensor == tensor]
+        )
+        lasts = _groups(
+            sizes.size, [each.left.mask for each in junctions if each.left.tensor == tensor]
+        )
+        shape = (len(firsts), len(lasts))
+        kind: Any = np.int64 if infinity == _INFINITY else np.object_
+        return cls(
+            table=PrefixTable(sizes, items, infinity),
+            firsts=firsts,
+            lasts=lasts,
+            costs=np.empty(shape, dtype=kind),
+            chosen=np.zeros(shape, dtype=np.int64),
+        )
+
+    def fill(self, deadline: Deadline) -> None:
+        for row, first in enumerate(self.firsts):
+            by_last = self.table.fill(first, deadline)
+            self.filled = row
+            for column, last in enumerate(self.lasts):
+                members = [each for each in range(by_last.size) if last >> each & 1]
+                best = members[int(by_last[members].argmin())]
+                self.costs[row, column] = by_last[best]
+                self.chosen[row, column] = best
+
+    def order(self, row: int, column: int, deadline: Deadline) -> IntArray:
+        if self.filled != row:
+            self.table.fill(self.firsts[row], deadline)
+            self.filled = row
+        return self.table.order(int(self.chosen[row, column]))
+
+    def begins(self, piece: Piece) -> npt.NDArray[np.bool_]:
+        return np.array([bool(group & piece.mask) for group in self.firsts])
+
+    def ends(self, piece: Piece) -> npt.NDArray[np.bool_]:
+        return np.array([bool(group & piece.mask) for group in self.lasts])
+
+
+def _items(tensor: int, paying: Sequence[tuple[Shape, Charge]]) -> list[Item]:
+    """Pieces of the tensor that depend on its order; equal ones pay together."""
+    sums: dict[tuple[int, bool, bool], tuple[int, int, bool]] = {}
+    for shape, charge in paying:
+        for piece in shape.pieces:
+            if piece.tensor != tensor or piece.fixed_runs is not None:
+                continue
+            key = (piece.mask, piece.before, piece.after)
+            run, gap, view = sums.get(key, (0, 0, False))
+            gap += charge.gap if piece.fixed_gap is None else 0
+            sums[key] = (run + charge.run, gap, view or charge.view)
+    return [
+        Item(*key, run=run, gap=gap, view=view)
+        for key, (run, gap, view) in sums.items()
+        if run or gap or view
+    ]
+
+
+def _groups(count: int, masks: Sequence[int]) -> list[int]:
+    """Partition of the classes, as bit sets: equal where exactly the same masks hold both."""
+    groups: dict[tuple[bool, ...], int] = {}
+    for bit in range(count):
+        key = tuple(bool(mask >> bit & 1) for mask in masks)
+        groups[key] = groups.get(key, 0) | 1 << bit
+    return list(groups.values())
