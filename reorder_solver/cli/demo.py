@@ -1,0 +1,105 @@
+"""``reorder-solver demo``: the main job on a real network, end to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reorder_solver.cli.inputs import RESULT_SUFFIX
+from reorder_solver.cli.models import (
+    ModelSettings,
+    applied,
+    export_rows,
+    model_options,
+    pins,
+    prepare,
+    print_exports,
+    solve_exports,
+)
+from reorder_solver.cli.options import SolveSettings, solve_options, table_format
+from reorder_solver.cli.output import print_csv, print_json, print_line
+from reorder_solver.cli.running import monitor
+from reorder_solver.cli.targets import made_folder
+from reorder_solver.formats import write_instance, write_result
+from reorder_solver.formats.files import label
+
+if TYPE_CHECKING:
+    from reorder_solver.cli.models import Prepared
+    from reorder_solver.core.result import Result
+
+
+@click.command()
+@click.option(
+    "--model",
+    default="torchvision:resnet18",
+    show_default=True,
+    metavar="MODEL",
+    help="torchvision:NAME or package.module:callable.",
+)
+@model_options(default_size=224)
+@solve_options
+@click.option(
+    "--output-dir",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Write the instance, the results and a picture there.",
+)
+@table_format
+def command(
+    model: str,
+    pruning: ModelSettings,
+    settings: SolveSettings,
+    output_dir: Path | None,
+    form: str,
+) -> int:
+    """Prune a real network, reorder its channels, and check that nothing changed.
+
+    Builds the model, lets every layer drop its own input channels, finds the order that leaves
+    the fewest bytes to copy, exports the network in the original order, in the paper's and in
+    this one, and compares each with the masked model in float64.
+    """
+    if output_dir is not None:
+        from reorder_solver.plot import require_matplotlib
+
+        require_matplotlib()
+        made_folder(output_dir)
+    with monitor([model]) as shown:
+        prepared = prepare(model, pruning, settings.seed, shown.start)
+        results = solve_exports(prepared, settings, shown.start)
+        errors: dict[str, float] = {}
+        for export, result in results.items():
+            shown.start(f"applying: {export}")
+            errors[export] = applied(prepared, result)[1]
+        files: list[Path] = []
+        if output_dir is not None:
+            shown.start("writing")
+            files = _write(output_dir, prepared, results)
+    rows = export_rows(prepared, results, errors)
+    if form == "json":
+        names = [label(path) for path in files]
+        print_json({"model": model, "exports": rows, "pinned": pins(prepared), "files": names})
+    elif form == "csv":
+        print_csv(rows)
+    else:
+        print_exports(prepared, rows)
+        print_line("Every export equals the masked model (largest relative error above).")
+        for path in files:
+            print_line(f"written: {label(path)}")
+    return 0
+
+
+def _write(folder: Path, prepared: Prepared, results: dict[str, Result]) -> list[Path]:
+    from reorder_solver.cli.show import write_picture
+
+    name = prepared.spec.rpartition(":")[2]
+    instance_path, picture_path = folder / f"{name}.json", folder / f"{name}.png"
+    write_instance(prepared.instance, instance_path)
+    files = [instance_path]
+    for export, result in results.items():
+        path = folder / f"{name}.{export}{RESULT_SUFFIX}"
+        write_result(result, path)
+        files.append(path)
+    write_picture(prepared.instance, results["optimal"], picture_path)
+    return [*files, picture_path]
