@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from reorder_solver.backends.base import Answer, Backend, Task
+from reorder_solver.backends.dynamic.anatomy import Anatomy, free_tensors
+from reorder_solver.backends.dynamic.branch_and_bound import BranchAndBound
+from reorder_solver.backends.dynamic.ties import TieBreaker
 from reorder_solver.core.result import StopReason
 from reorder_solver.presolve import ViewSet
 
@@ -36,8 +39,6 @@ class SubsetDP(Backend):
 
     def supports(self, problem: Problem) -> str | None:
         """Refuse problems with too many classes."""
-        from reorder_solver.backends.dynamic.anatomy import free_tensors
-
         classes = sum(problem.sizes[tensor].size for tensor in free_tensors(problem))
         if classes > MOST_CLASSES:
             return f"a component has {classes} classes to order; it takes at most {MOST_CLASSES}"
@@ -45,10 +46,6 @@ class SubsetDP(Backend):
 
     def solve(self, task: Task) -> Answer:
         """Return a proven optimum, or the best orders and bound when time ran out."""
-        from reorder_solver.backends.dynamic.anatomy import Anatomy
-        from reorder_solver.backends.dynamic.branch_and_bound import BranchAndBound
-        from reorder_solver.backends.dynamic.ties import TieBreaker
-
         base = ViewSet(task.problem)
         for number, access in enumerate(task.problem.accesses):
             if access.required and not base.add(number):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 
 import numpy as np
 import pytest
@@ -27,8 +28,14 @@ def _case(stream: int, seed: int) -> Instance:
     return random_instance(np.random.default_rng([stream, seed]))
 
 
-def _check_against_brute_force(name: str, objective: Objective, instance: Instance) -> None:
-    best = brute_force(instance, objective)
+@cache
+def _best(stream: int, seed: int, objective: Objective) -> tuple[int, int] | None:
+    return brute_force(_case(stream, seed), objective)
+
+
+def _check_against_brute_force(name: str, objective: Objective, stream: int, seed: int) -> None:
+    instance = _case(stream, seed)
+    best = _best(stream, seed, objective)
     result = rs.solve(instance, objective, name, time_limit=20)
     rs.verify(instance, result)
     if best is None:
@@ -52,7 +59,7 @@ def _check_against_brute_force(name: str, objective: Objective, instance: Instan
 def test_against_brute_force(name: str, objective: Objective) -> None:
     """Exact backends prove the brute-force optimum; none ever claims less than it."""
     for seed in range(20 if name == "exact-pulp" else 60):
-        _check_against_brute_force(name, objective, _case(21, seed))
+        _check_against_brute_force(name, objective, 21, seed)
 
 
 @pytest.mark.slow
@@ -60,7 +67,7 @@ def test_against_brute_force(name: str, objective: Objective) -> None:
 def test_against_brute_force_often(name: str, objective: Objective) -> None:
     """The same on 2000 instances for every backend and objective it takes."""
     for seed in range(2000):
-        _check_against_brute_force(name, objective, _case(22, seed))
+        _check_against_brute_force(name, objective, 22, seed)
 
 
 @pytest.mark.parametrize(("name", "objective"), PAIRS)

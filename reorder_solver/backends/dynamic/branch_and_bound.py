@@ -101,7 +101,7 @@ class BranchAndBound:
             for choice, shape in zip(root, self._shapes, strict=True)
             if shape is not None
         )
-        self._scale = scale_of(self._shapes, LARGEST_TOTAL // (most + 1))
+        self._scale = scale_of(self._shapes, LARGEST_TOTAL // (4 * most + 1))
         least = self._least(root)
         self._by_price = sorted(
             (number for number, price in enumerate(least) if price),
@@ -133,6 +133,7 @@ class BranchAndBound:
                 self._settle()
             except OutOfTimeError:
                 heapq.heappush(self._open, node)
+                self._raise_bound(self._open[0].bound * self._unit)
                 return False
         if self.cost is not None:
             self._raise_bound(self.cost.primary)

@@ -86,7 +86,7 @@ def minimise(
         return None
     total = sum(_at_most(shape, charge) for shape, charge in paying)
     kind: Any = np.int64 if total < LARGEST_TOTAL else np.object_
-    infinity = _INFINITY if total < LARGEST_TOTAL else 64 * total
+    infinity = _INFINITY if total < LARGEST_TOTAL else (1 << 62) + 64 * total
     base = sum(_certain(shape, charge) for shape, charge in paying)
     junctions = [
         (junction, charge.run)

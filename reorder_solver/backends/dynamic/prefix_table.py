@@ -180,7 +180,8 @@ class PrefixTable:
         run_prices, gap_prices = (
             np.ascontiguousarray(each.T) for each in (self._after, self._lengthens)
         )
-        fill_table(self._table, run_prices, views, gaps, gap_prices, self._infinity)
+        extra = np.empty(self._count, dtype=np.int64)
+        fill_table(self._table, run_prices, views, gaps, gap_prices, extra, self._infinity)
 
     def _fill_by_layers(self, begin: IntArray, deadline: Deadline) -> None:
         """All subsets of one size at a time, from the one-class subsets `begin` on."""

@@ -1,0 +1,200 @@
+"""Improve orders by iterated local search until time, iterations or the cost run out."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, TypeAlias
+
+from reorder_solver.backends.search.arrays import BEST
+from reorder_solver.backends.search.build import build, orders_of
+from reorder_solver.backends.search.iterate import begin, begin_again, run
+from reorder_solver.core.result import StopReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reorder_solver.core.limits import Deadline
+    from reorder_solver.presolve import Cost, Orders, Problem
+
+#: Seconds between two looks at the clock, roughly.
+_CHUNK = 0.02
+#: Work of the first chunk.
+_FIRST_WORK = 20_000
+_LEAST_WORK = 1000
+#: Share of the time that may go into reports.
+_REPORT_SHARE = 0.1
+#: Perturbations in vain after which the search starts anew from the best orders, and more for
+#: every class; and how many perturbations it starts with at most.
+_PATIENCE = 100
+_PATIENCE_PER_CLASS = 20
+_JOLTS = 8
+
+#: See :attr:`reorder_solver.backends.base.Task.report`.
+Report: TypeAlias = "Callable[[Orders | None, int | None], None]"
+
+
+def improve(
+    problem: Problem,
+    start: Orders,
+    *,
+    deadline: Deadline,
+    seed: int,
+    report: Report | None = None,
+    max_iterations: int | None = None,
+) -> tuple[Orders, Cost, StopReason]:
+    """Lower the cost of `start` by iterated local search.
+
+    Parameters
+    ----------
+    problem : Problem
+    start : Orders
+        Must not break a required access.
+    deadline : Deadline
+    seed : int
+        The same seed gives the same answer unless the deadline ends the search.
+    report : callable, optional
+        As :attr:`~reorder_solver.backends.base.Task.report`; called with better orders now and
+        then.
+    max_iterations : int, optional
+        Perturbations to make at most; by default a number that grows with the problem, hardly
+        ever reached with more than a few hundred classes.
+
+    Returns
+    -------
+    (Orders, Cost, StopReason)
+        Never worse than `start`. ``FINISHED`` if nothing is left to gain.
+
+    Raises
+    ------
+    ValueError
+        If `start` breaks a required access.
+
+    References
+    ----------
+    .. [1] Lourenco, H. R., Martin, O. C., Stutzle, T. (2003). Iterated local search. Handbook of
+       Metaheuristics, 320-353. https://doi.org/10.1007/0-306-48056-5_11
+    .. [2] Croes, G. A. (1958). A method for solving traveling-salesman problems. Operations
+       Research 6(6), 791-812. https://doi.org/10.1287/opre.6.6.791
+    .. [3] Or, I. (1976). Traveling salesman-type combinatorial problems and their relation to the
+       logistics of regional blood banking. PhD thesis, Northwestern University.
+    .. [4] Kou, L. T. (1977). Polynomial complete consecutive information retrieval problems. SIAM
+       Journal on Computing 6(1), 67-75. https://doi.org/10.1137/0206004
+    """
+    cost = problem.cost(start)
+    if cost.violated:
+        raise ValueError("the start breaks a required access")
+    if not (cost.primary or cost.tie) or not _can_move(problem):
+        return start, cost, StopReason.FINISHED
+    if deadline.expired:
+        return start, cost, StopReason.TIME_LIMIT
+    limit = default_iterations(problem) if max_iterations is None else max_iterations
+    search = _Search(problem, start, cost, seed, _Reporter(report))
+    reason = search.run(deadline, limit)
+    return search.best, problem.cost(search.best), reason
+
+
+def default_iterations(problem: Problem) -> int:
+    """Perturbations after which a search ends even if there is time."""
+    classes = problem.classes
+    return 2000 + 100 * classes + min(classes**3 // 40, 2000 * classes)
+
+
+def _can_move(problem: Problem) -> bool:
+    return any(
+        sizes.size > 1 and not fixed
+        for sizes, fixed in zip(problem.sizes, problem.fixed, strict=True)
+    )
+
+
+class _Reporter:
+    """Passes better orders on, as long as that takes up little of the time."""
+
+    def __init__(self, report: Report | None) -> None:
+        self._report = report
+        self._waiting: Orders | None = None
+        self._spent = 0.0
+
+    def offer(self, orders: Orders) -> None:
+        """Have `orders` reported when there is time."""
+        self._waiting = orders
+
+    def flush(self, elapsed: float, *, last: bool) -> None:
+        """Report what waits; if not `last`, only if there is time."""
+        if self._report is None or self._waiting is None:
+            return
+        if last or self._spent <= _REPORT_SHARE * elapsed:
+            started = time.perf_counter()
+            self._report(self._waiting, None)
+            self._waiting = None
+            self._spent += time.perf_counter() - started
+
+
+class _Search:
+    """One search: its arrays, and the best orders by exact cost."""
+
+    def __init__(
+        self, problem: Problem, start: Orders, cost: Cost, seed: int, reporter: _Reporter
+    ) -> None:
+        self.best = start
+        self.cost = cost
+        self._problem = problem
+        self._reporter = reporter
+        self._data, self._exact = build(problem, start, seed)
+        self._control = self._data.control[0]
+        self._control["patience"] = _PATIENCE + _PATIENCE_PER_CLASS * problem.classes
+
+    def run(self, deadline: Deadline, limit: int) -> StopReason:
+        """Search until the deadline, `limit` perturbations, or a cost of zero."""
+        begin(self._data)
+        self._value = int(self._control["best"])
+        work, restarts = _FIRST_WORK, 0
+        reason = None
+        while reason is None:
+            started, before = time.perf_counter(), int(self._control["work"])
+            run(self._data, limit, before + work, not self._exact)
+            elapsed = time.perf_counter() - started
+            rate = (int(self._control["work"]) - before) / max(elapsed, 1e-6)
+            # The first chunk may have had to compile, so its rate says nothing.
+            wanted = int(rate * min(_CHUNK, deadline.remaining))
+            work = max(work // 4, min(wanted, work * 4), _LEAST_WORK)
+            reason = self._stop_reason(deadline, limit)
+            self._look(last=reason is not None)
+            self._reporter.flush(deadline.elapsed, last=reason is not None)
+            if self._control["stale"] >= self._control["patience"]:
+                restarts += 1
+                begin_again(self._data, 2 + restarts % _JOLTS)
+        return reason
+
+    def _stop_reason(self, deadline: Deadline, limit: int) -> StopReason | None:
+        control = self._control
+        if control["best"] == 0:
+            # Rounded prices may add up to nothing where the exact ones do not.
+            return StopReason.FINISHED if self._exact else StopReason.ITERATION_LIMIT
+        if control["kicks"] >= limit and not control["waiting"] and not control["descending"]:
+            return StopReason.ITERATION_LIMIT
+        return StopReason.TIME_LIMIT if deadline.expired else None
+
+    def _look(self, *, last: bool) -> None:
+        """See whether the kernels have better orders.
+
+        Orders in the midst of a descent count, since it can only make them better: but not where
+        costs are rounded, for then the answer would depend on when we look.
+        """
+        control, data = self._control, self._data
+        value, slots = int(control["best"]), data.saved[BEST]
+        if control["value"] < value and (self._exact or last):
+            value, slots = int(control["value"]), data.order
+        if self._exact and value < self._value:
+            self._value = value
+            self._take(orders_of(data, slots))
+        elif not self._exact and (control["better"] or last):
+            orders = orders_of(data, slots)
+            cost = self._problem.cost(orders)
+            if cost < self.cost:
+                self.cost = cost
+                self._take(orders)
+        control["better"] = 0
+
+    def _take(self, orders: Orders) -> None:
+        self.best = orders
+        self._reporter.offer(orders)
