@@ -91,6 +91,17 @@ def solve(
     return run.solve(compiled, warm_start)
 
 
+#: Later ones say more about what was left undone.
+_STOP_ORDER = (
+    StopReason.PROVEN,
+    StopReason.FINISHED,
+    StopReason.TARGET_REACHED,
+    StopReason.ITERATION_LIMIT,
+    StopReason.TIME_LIMIT,
+    StopReason.INTERRUPTED,
+)
+
+
 @dataclass(slots=True)
 class _Run:
     """One call of :func:`solve`."""
@@ -137,22 +148,30 @@ class _Run:
         starts: list[Orders | None],
     ) -> StopReason:
         watcher = Watcher(incumbents, reduced.constant.primary, self.deadline, self.callback)
-        effort = [max(1, component.problem.classes) for component in reduced.components]
-        stop = StopReason.FINISHED
+        reasons = [StopReason.FINISHED] * len(incumbents)
+        pending = list(range(len(incumbents)))
         try:
-            for number, component in enumerate(reduced.components):
-                task = Task(
-                    problem=component.problem,
-                    deadline=self.deadline.share(effort[number] / sum(effort[number:])),
-                    seed=self.seed,
-                    threads=self.threads,
-                    start=starts[number],
-                    report=watcher.reporter(number),
-                )
-                stop = _later(stop, self._solve_one(task, incumbents[number]))
+            # A share of the time that was too small is made up for once, with what others left.
+            for _ in range(2):
+                for place, number in enumerate(pending):
+                    component = reduced.components[number]
+                    task = Task(
+                        problem=component.problem,
+                        deadline=self.deadline.share(_fraction(reduced, pending[place:])),
+                        seed=self.seed,
+                        threads=self.threads,
+                        start=starts[number],
+                        report=watcher.reporter(number),
+                    )
+                    reasons[number] = self._solve_one(task, incumbents[number])
+                pending = [
+                    number
+                    for number in pending
+                    if reasons[number] is StopReason.TIME_LIMIT and not self.deadline.expired
+                ]
         except KeyboardInterrupt:
             return StopReason.INTERRUPTED
-        return stop
+        return max(reasons, key=_STOP_ORDER.index, default=StopReason.FINISHED)
 
     def _solve_one(self, task: Task, incumbent: Incumbent) -> StopReason:
         try:
@@ -252,6 +271,15 @@ class _Run:
         )
 
 
+def _fraction(reduced: Presolved, pending: list[int]) -> float:
+    """Share of the time left for the first of the `pending` components, by their sizes.
+
+    Not less than a fifth: even a small component may have to load an engine.
+    """
+    effort = [max(1, reduced.components[number].problem.classes) for number in pending]
+    return max(0.2, effort[0] / sum(effort))
+
+
 def _feasible_orders(reduced: Presolved) -> list[Orders] | None:
     """Orders per component that keep all required accesses; None if there are none."""
     if reduced.constant.violated:
@@ -283,19 +311,6 @@ def _total(reduced: Presolved, incumbents: list[Incumbent]) -> Cost:
         reduced.constant.primary + sum(cost.primary for cost in costs),
         reduced.constant.tie + sum(cost.tie for cost in costs),
     )
-
-
-def _later(first: StopReason, second: StopReason) -> StopReason:
-    """The reason that says more about what was left undone."""
-    weight = [
-        StopReason.PROVEN,
-        StopReason.FINISHED,
-        StopReason.TARGET_REACHED,
-        StopReason.ITERATION_LIMIT,
-        StopReason.TIME_LIMIT,
-        StopReason.INTERRUPTED,
-    ]
-    return max(first, second, key=weight.index)
 
 
 def _versions(backend: Backend) -> dict[str, str]:

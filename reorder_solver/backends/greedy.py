@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Chains by distance need a matrix of classes by classes; beyond so many they are only sorted.
 _MATRIX_CLASSES = 4096
+#: Generous estimate of the time for one chain, times the classes squared.
+_CHAIN_SECONDS = 2e-7
 
 
 class Greedy(Backend):
@@ -79,8 +81,10 @@ def _candidates(task: Task, base: ViewSet) -> Iterator[Orders]:
     yield _fit(base, sorted(optional, key=lambda n: (-rivals[n], *rank(n))), deadline)[0].orders()
     if all(_is_flat(access) for access in problem.accesses):
         return
+    widest = min(_MATRIX_CLASSES, max(sizes.size for sizes in problem.sizes))
     for chain in (nearest_neighbour, greedy_edge):
-        if not deadline.expired:
+        # A chain does not look at the clock, so it is begun only if it is sure to end in time.
+        if deadline.remaining > _CHAIN_SECONDS * widest**2:
             yield _chained(problem, chain)
 
 

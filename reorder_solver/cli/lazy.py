@@ -15,6 +15,7 @@ from reorder_solver.cli.exits import (
     give_up_stdout,
     is_broken_pipe,
 )
+from reorder_solver.cli.interrupts import persistent_interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,7 +82,8 @@ class LazyGroup(click.Group):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
         try:
-            code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+            with persistent_interrupts():
+                code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         except Exception as error:
             explained = explain(error)
             if explained is None:

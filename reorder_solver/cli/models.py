@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reorder_solver.cli.exits import one_line
-from reorder_solver.cli.output import Column, Row, number, percent, print_line, print_table, seconds
+from reorder_solver.cli.output import (
+    Column,
+    Row,
+    counted,
+    number,
+    percent,
+    print_line,
+    print_table,
+    seconds,
+)
 from reorder_solver.cli.running import solve_verified
 from reorder_solver.core.errors import InputError, ReorderSolverError, VerificationError
 from reorder_solver.core.evaluate import evaluate
@@ -261,7 +270,8 @@ def print_exports(prepared: Prepared, rows: list[Row]) -> None:
     placed = sum(int(kept.sum()) for kept in instance.placed_channels().values())
     channels = sum(tensor.channels for tensor in instance.tensors)
     print_line(
-        f"{prepared.spec}: {len(instance.accesses):,} accesses, {len(instance.tensors):,} tensors, "
+        f"{prepared.spec}: {counted(len(instance.accesses), 'access', 'accesses')}, "
+        f"{counted(len(instance.tensors), 'tensor')}, "
         f"{placed:,} of {channels:,} channels are computed; objective {rows[0]['objective']}"
     )
     shown = [row | {"views": f"{row['views']}/{row['accesses']}"} for row in rows]

@@ -35,6 +35,11 @@ def plain(value: object) -> str:
     return printable(str(value))
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A number and what it counts: ``1 tensor``, ``2 tensors``."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
 def percent(value: object) -> str:
     """A ratio as a percentage."""
     return f"{value:.1%}" if isinstance(value, int | float) else "-"

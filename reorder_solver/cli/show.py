@@ -157,7 +157,7 @@ def print_picture(
     before, after = (sum(pair[side].cost for pair in every) for side in (0, 1))
     print_line(f"{instance.name or 'instance'}: {result.objective.value} {before:,} to {after:,}")
     _print_segments(lines)
-    note = note_on_choice(len(pairs), len(every))
+    note = note_on_choice(pairs, every)
     if note and not tensors:
         print_line(f"{note} (see --tensor, --panels)", style="dim")
 

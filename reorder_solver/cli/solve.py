@@ -13,6 +13,7 @@ from reorder_solver.cli.options import SolveSettings, input_format, solve_option
 from reorder_solver.cli.output import (
     Column,
     Row,
+    counted,
     number,
     percent,
     print_line,
@@ -191,8 +192,9 @@ class _Batch:
             return
         row = self.rows[0]
         print_line(
-            f"{row['name'] or row['file']}: {row['tensors']:,} tensors, {row['channels']:,} "
-            f"channels, {row['accesses']:,} accesses; objective {row['objective']}"
+            f"{row['name'] or row['file']}: {counted(row['tensors'], 'tensor')}, "
+            f"{counted(row['channels'], 'channel')}, "
+            f"{counted(row['accesses'], 'access', 'accesses')}; objective {row['objective']}"
         )
         print_table(_comparison(row), _ONE_FILE)
         if row["result_file"]:

@@ -47,6 +47,8 @@ _OUTLINED = 160
 #: Largest image of a panel; a row that has a name is this many pixels high, gaps included.
 _IMAGE_SIZE = (400, 1000)
 _ROW_PIXELS = 10
+#: How much a cell that stands for several positions shows of a share: share ** this.
+_FAINT = 0.6
 
 
 def draw(
@@ -147,9 +149,7 @@ def _draw(
 
     _, every = compare(instance, layout, objective)
     pairs = choose(every, tensors, most)
-    heading = _heading(
-        instance, objective, subtitle, every, len(pairs), chosen_by_name=bool(tensors)
-    )
+    heading = _heading(instance, objective, subtitle, every, pairs, chosen_by_name=bool(tensors))
     page = Page.of(pairs, len(heading))
     figure = Figure(figsize=(page.width, page.height))
     fixed = frozenset(tensor.id for tensor in instance.tensors if tensor.fixed)
@@ -199,7 +199,7 @@ def _heading(
     objective: Objective,
     title: str,
     every: Sequence[tuple[View, View]],
-    drawn: int,
+    drawn: Sequence[tuple[View, View]],
     *,
     chosen_by_name: bool,
 ) -> list[str]:
@@ -210,7 +210,7 @@ def _heading(
     ]
     if title:
         lines.append(shortened(title, 120))
-    note = "" if chosen_by_name else note_on_choice(drawn, len(every))
+    note = "" if chosen_by_name else note_on_choice(drawn, every)
     return [*lines, note] if note else lines
 
 
@@ -253,8 +253,11 @@ def _draw_image(axes: Axes, view: View, *, gaps: bool) -> None:
     layers = view.coverage(*_IMAGE_SIZE)
     height, width = next(iter(layers.values())).shape if layers else (1, 1)
     image = np.tile(empty, (height, width, 1))
+    total = np.sum(list(layers.values()), axis=0) if layers else np.zeros((height, width))
+    # Few wanted channels in a cell must still be seen.
+    stress = np.where(total > 0, np.maximum(total, 1e-9) ** (_FAINT - 1), 0.0)
     for mode, share in layers.items():
-        image += share[:, :, None] * (np.array(to_rgb(COLOURS[mode])) - empty)
+        image += (stress * share)[:, :, None] * (np.array(to_rgb(COLOURS[mode])) - empty)
     if gaps:
         # Rows are made of several pixels, so that smoothing across columns cannot mix them.
         image = np.repeat(image, _ROW_PIXELS, axis=0)

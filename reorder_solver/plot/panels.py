@@ -173,14 +173,14 @@ def choose(
     return chosen
 
 
-def note_on_choice(drawn: int, of: int) -> str:
-    """One line about panels left out; empty if there are none."""
-    if drawn == of:
+def note_on_choice(drawn: Sequence[tuple[View, View]], every: Sequence[tuple[View, View]]) -> str:
+    """One line about the panels that :func:`choose` left out; empty if there are none."""
+    if len(drawn) == len(every):
         return ""
-    return (
-        f"{drawn} of {of} tensors and concatenations are drawn: "
-        "the costliest of those where not all is a view"
-    )
+    number = f"{len(drawn)} of {len(every)} tensors and concatenations are drawn"
+    if len(drawn) == sum(not _is_dull(pair) for pair in every):
+        return f"{number}; in the others every access is a view"
+    return f"{number}: the costliest"
 
 
 def _is_dull(pair: tuple[View, View]) -> bool:

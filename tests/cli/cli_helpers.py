@@ -8,6 +8,8 @@ from typing import Any
 import reorder_solver as rs
 
 BACKENDS = '''
+import ctypes
+import signal
 import time
 from typing import ClassVar
 from pathlib import Path
@@ -53,6 +55,21 @@ class Interrupted(Backend):
         raise KeyboardInterrupt
 
 
+class Swallowed(Backend):
+    """Gets its Ctrl-C in a callback from compiled code, where no exception can leave."""
+
+    name: ClassVar[str] = "swallowed"
+    summary: ClassVar[str] = "is interrupted in a callback"
+    reduces: ClassVar[bool] = False
+
+    def solve(self, task):
+        task.report(task.problem.identity(), None)
+        compare = ctypes.CFUNCTYPE(ctypes.c_int)(lambda: os.kill(os.getpid(), signal.SIGINT) or 0)
+        compare()
+        time.sleep(600)
+        return Answer(None)
+
+
 class Liar(Backend):
     """Claims a bound that no layout can keep."""
 
@@ -78,6 +95,7 @@ ENTRY_POINTS = """[reorder_solver.backends]
 sleepy = odd_cli_backends:Sleepy
 announced = odd_cli_backends:Announced
 interrupted = odd_cli_backends:Interrupted
+swallowed = odd_cli_backends:Swallowed
 liar = odd_cli_backends:Liar
 needy = odd_cli_backends:Needy
 broken = odd_cli_backends_that_are_missing:Backend

@@ -104,7 +104,7 @@ def test_panels_option(run, crowd):
     """At most so many panels, and a line that says so."""
     text = run("show", crowd, *PLAIN, "--panels", "1").stdout
     assert text.count("before: cost") == 1
-    assert "1 of 3 tensors and concatenations are drawn" in text
+    assert "1 of 3 tensors and concatenations are drawn: the costliest" in text
 
 
 def test_markup_is_text_in_all_pictures(run, tmp_path):

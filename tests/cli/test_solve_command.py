@@ -40,7 +40,7 @@ def test_finds_the_optimum(run, small):
 def test_table_compares_with_the_baselines(run, small):
     """One file gives a line per layout: the original, the paper's and the best."""
     lines = run("solve", small).stdout.splitlines()
-    assert lines[0] == "small: 1 tensors, 6 channels, 3 accesses; objective bytes"
+    assert lines[0] == "small: 1 tensor, 6 channels, 3 accesses; objective bytes"
     named = [line.split()[0] for line in lines[3:6]]
     assert named == ["identity", "upscale", "auto"]
     assert "3/3" in lines[5]
@@ -176,6 +176,21 @@ def test_unknown_backend_is_bad_input(refused, small):
     assert "known: auto" in refused("solve", small, "--backend", "magic")
 
 
+def test_unsupported_objective_is_bad_input(refused, small):
+    """A backend that does not take the objective says so, and for which file."""
+    line = refused("solve", small, "--backend", "exact", "--objective", "runs")
+    assert small.name in line
+    assert "'exact'" in line
+
+
+def test_no_time_is_still_a_layout(run, crowd):
+    """A time limit of zero gives whatever is there at once; inf means none."""
+    for limit in ("0", "inf"):
+        (row,) = rows_of(run("solve", crowd, *FAST, "--time-limit", limit, "--format", "json"))
+        assert row["cost"] is not None
+        assert row["time_limit"] == {"0": 0.0, "inf": None}[limit]
+
+
 def test_missing_package_ends_with_3(refused, small, odd_backends):
     """A backend without its package ends with 3 and what to install."""
     line = refused("solve", small, "--backend", "needy", code=3)
@@ -249,6 +264,15 @@ def test_interrupt_leaves_other_files_unsolved(run, small, crowd, odd_backends):
     assert result.exit_code == 130
     assert [row["name"] for row in json.loads(result.stdout)] == ["small"]
     assert result.stderr == "reorder-solver: interrupted: 1 of 2 files not solved\n"
+
+
+def test_interrupt_in_a_callback_is_not_lost(shell, small, odd_backends):
+    """Ctrl-C works even where compiled code calls back and swallows the exception."""
+    done = shell("solve", small, "--backend", "swallowed", "--format", "json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)[0]["stop_reason"] == "interrupted"
+    assert done.stderr.count("\n") == 1
+    assert "best found so far" in done.stderr
 
 
 def test_sigint_returns_the_best_so_far(small, interrupted_run):

@@ -7,7 +7,7 @@ import pytest
 from random_instances import random_instance
 
 import reorder_solver as rs
-from reorder_solver.plot import choose, compare, panels
+from reorder_solver.plot import choose, compare, note_on_choice, panels
 
 
 def shuffled(instance, seed):
@@ -123,6 +123,9 @@ def test_choose_leaves_out_what_is_all_views(mixed):
     assert names(choose(pairs)) == [("x",), ("x", "y"), ("y", "x")]
     assert names(choose(pairs, most=1)) == [("x", "y")]
     assert names(choose(pairs, ["y"])) == [("x", "y"), ("y", "x"), ("y",)]
+    assert note_on_choice(choose(pairs), pairs).endswith("in the others every access is a view")
+    assert note_on_choice(choose(pairs, most=1), pairs).startswith("1 of 4 ")
+    assert note_on_choice(pairs, pairs) == ""
     with pytest.raises(rs.InputError, match="'unread'"):
         choose(pairs, ["unread"])
 

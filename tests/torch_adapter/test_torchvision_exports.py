@@ -75,18 +75,29 @@ def naive_copies(name: str) -> int:
 
 
 def check_control(name: str, layers: int) -> None:
-    """Swap two channels of one layer after its layout was chosen: it must show."""
+    """Swap two channels of one layer after its layout was chosen: it must show.
+
+    Not any two: the last layers that write to a sum also write channels that only earlier layers
+    read.
+    """
     extraction, reference = pruned(name, 0.25)
     wrong = ta.apply(extraction, layouts(extraction.instance)[1])
     weights = [key for key, value in wrong.named_parameters() if value.ndim >= 2]
     for key in np.random.default_rng(0).choice(weights, layers, replace=False):
         rows = wrong.get_parameter(str(key))
-        with torch.no_grad():
-            rows[:2] = rows[:2].flip(0)
-        assert ta.max_relative_error(reference, wrong, images(2)) > 1e-7, key
-        with torch.no_grad():
-            rows[:2] = rows[:2].flip(0)
+        assert any(swap_shows(reference, wrong, rows, first) for first in range(0, 8, 2)), key
     assert ta.max_relative_error(reference, wrong, images(2)) <= TOLERANCE
+
+
+def swap_shows(
+    reference: torch.nn.Module, wrong: torch.nn.Module, rows: torch.Tensor, first: int
+) -> bool:
+    pair = slice(first, first + 2)
+    with torch.no_grad():
+        rows[pair] = rows[pair].flip(0)
+        error = ta.max_relative_error(reference, wrong, images(2))
+        rows[pair] = rows[pair].flip(0)
+    return error > 1e-7
 
 
 @pytest.mark.parametrize("name", QUICK)

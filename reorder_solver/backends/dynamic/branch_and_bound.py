@@ -140,6 +140,9 @@ class BranchAndBound:
         return True
 
     def _raise_bound(self, bound: int) -> None:
+        if self.cost is not None:
+            # What is open may be known to be worse than the incumbent.
+            bound = min(bound, self.cost.primary)
         if bound > self.bound:
             self.bound = bound
             self._task.report(None, bound)

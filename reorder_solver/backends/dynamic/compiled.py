@@ -17,7 +17,7 @@ _Function = TypeVar("_Function", bound="Callable[..., Any]")
 
 def _compile(function: _Function) -> _Function:
     # It allocates nothing, so numba need not count references; that halves the time to compile.
-    options = {"nogil": True, "no_cfunc_wrapper": True, "_nrt": False}
+    options: dict[str, Any] = {"nogil": True, "no_cfunc_wrapper": True, "_nrt": False}
     try:
         return cast("_Function", njit(cache=True, **options)(function))
     except RuntimeError:
@@ -54,9 +54,10 @@ def fill_table(
     """
     subsets, count = table.shape
     for placed in range(1, subsets - 1):
+        costs = table[placed]
         is_reached = False
         for last in range(count):
-            is_reached |= table[placed, last] < infinity
+            is_reached |= costs[last] < infinity
         if not is_reached:
             continue
         may_follow = ~placed
@@ -78,7 +79,7 @@ def fill_table(
                 continue
             best = infinity
             for last in range(count):
-                cost = table[placed, last] + run_prices[following, last]
+                cost = costs[last] + run_prices[following, last]
                 if cost < best:
                     best = cost
             table[placed | (1 << following), following] = best + extra[following]

@@ -101,11 +101,7 @@ def minimise(
     for table in tables.values():
         table.fill(deadline)
     axes = {tensor: 2 * number for number, tensor in enumerate(tables)}
-    joint: CostArray = np.zeros((1,) * max(1, 2 * len(tables)), dtype=kind)
-    for tensor, table in tables.items():
-        joint = joint + _on_axes(table.costs, axes[tensor], axes[tensor] + 1, joint.ndim)
-    for junction, run in junctions:
-        joint = joint - _credit(junction, run, tables, axes, joint)
+    joint = _joint_costs(tables, axes, junctions, kind)
     chosen = np.unravel_index(int(joint.argmin()), joint.shape)
     best = int(joint[chosen])
     if best >= infinity // 2:
@@ -115,6 +111,21 @@ def minimise(
         at = axes[tensor]
         orders[tensor] = table.order(int(chosen[at]), int(chosen[at + 1]), deadline)
     return base + best, tuple(orders)
+
+
+def _joint_costs(
+    tables: dict[int, _TensorTable],
+    axes: dict[int, int],
+    junctions: Sequence[tuple[Junction, int]],
+    kind: Any,
+) -> CostArray:
+    """Costs over all choices: per tensor an axis for its first classes and one for its last."""
+    joint: CostArray = np.zeros((1,) * max(1, 2 * len(tables)), dtype=kind)
+    for tensor, table in tables.items():
+        joint = joint + _on_axes(table.costs, axes[tensor], axes[tensor] + 1, joint.ndim)
+    for junction, run in junctions:
+        joint = joint - _credit(junction, run, tables, axes, joint)
+    return joint
 
 
 def _at_most(shape: Shape, charge: Charge) -> int:

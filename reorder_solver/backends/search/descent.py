@@ -100,7 +100,7 @@ def improve_node(data: Arrays, node: int) -> bool:
         list_neighbours(data, node, near)
     place = data.nodes[node].place
     outside = data.tensors[tensor + 1].node_start - 1
-    pruned = data.rows.size == 0
+    lenient = 1 if data.rows.size else 0
     for side in (1, -1):
         parted = distance(data, node, data.order[slot + place + side])
         for k in range(near + 2):
@@ -109,9 +109,9 @@ def improve_node(data: Arrays, node: int) -> bool:
                 gap = data.near[node, k].gap
             else:
                 other = 0 if k == near else classes + 1
-                gap = distance(data, node, outside)
-            # Some node of every improving exchange gets nearer to its new neighbour.
-            if pruned and gap >= parted:
+                gap = distance(data, node, outside) - lenient
+            # Some node of every exchange that saves runs gets nearer to its new neighbour.
+            if gap >= parted:
                 continue
             if other != place + side and _join(data, tensor, place, side, other):
                 return True

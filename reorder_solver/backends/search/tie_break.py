@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from reorder_solver.presolve import Orders
 
 
+#: Perturbations spent on ties, times classes. Ties come second: a proof should not wait for them,
+#: and the first descent, before any perturbation, wins most of what there is.
+_EFFORT = 4000
+
+
 def tie_break_problem(problem: Problem, orders: Orders) -> Problem:
     """The problem of lowering the tie of `orders` while its views stay views.
 
@@ -63,6 +68,10 @@ def polish_ties(problem: Problem, orders: Orders, deadline: Deadline, seed: int)
     if cost.violated or not cost.tie:
         return orders
     polished, _, _ = improve(
-        tie_break_problem(problem, orders), orders, deadline=deadline, seed=seed
+        tie_break_problem(problem, orders),
+        orders,
+        deadline=deadline,
+        seed=seed,
+        max_iterations=_EFFORT // max(1, problem.classes),
     )
     return polished if problem.cost(polished) < cost else orders
