@@ -145,7 +145,6 @@ def _join(data: Arrays, tensor: int, place: int, side: int, other: int) -> bool:
             else:
                 low, cut, high = gap + 1, start - 1, end
                 shape = SWAP | (TURN_RIGHT if turned else 0)
-        data.control[0].work += 1
         change = change_of_cost(data, tensor, low, cut, high, shape)
         if change < 0:
             make_move(data, tensor, low, cut, high, shape)

@@ -87,16 +87,16 @@ def improve(
         return start, cost, StopReason.FINISHED
     if deadline.expired:
         return start, cost, StopReason.TIME_LIMIT
-    limit = default_iterations(problem) if max_iterations is None else max_iterations
     search = _Search(problem, start, cost, seed, _Reporter(report))
-    reason = search.run(deadline, limit)
+    reason = search.run(deadline, max_iterations, default_work(problem))
     return search.best, problem.cost(search.best), reason
 
 
-def default_iterations(problem: Problem) -> int:
-    """Perturbations after which a search ends even if there is time."""
+def default_work(problem: Problem) -> int:
+    """Steps after which a search ends even if there is time: a fraction of a second's worth for
+    some dozens of classes, minutes' worth for thousands."""
     classes = problem.classes
-    return 2000 + 100 * classes + min(classes**3 // 40, 2000 * classes)
+    return 200_000 + 1000 * classes * min(classes, 1000)
 
 
 def _can_move(problem: Problem) -> bool:

@@ -113,6 +113,7 @@ def _note_links(data: Arrays, tensor: int, low: int, cut: int, high: int, shape:
 def _special_change(data: Arrays, tensor: int, low: int, cut: int, high: int, shape: int) -> int:
     """Change of the cost of the affected accesses; NEVER if one of them forbids the move."""
     total = 0
+    data.control[0].work += data.control[0].touched
     for k in range(data.control[0].touched):
         access = data.accesses[k].touched
         record = data.accesses[access]
@@ -132,6 +133,7 @@ def _special_change(data: Arrays, tensor: int, low: int, cut: int, high: int, sh
 def change_of_cost(data: Arrays, tensor: int, low: int, cut: int, high: int, shape: int) -> int:
     """What the move would add to the cost; above ``NEVER // 2`` if it is forbidden."""
     total = note_changes(data, tensor, low, cut, high, shape, False)
+    data.control[0].work += 1
     if data.control[0].touched:
         total += _special_change(data, tensor, low, cut, high, shape)
         forget(data)
