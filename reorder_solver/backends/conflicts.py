@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from reorder_solver.core.limits import Deadline
     from reorder_solver.presolve import Problem, ViewSet
 
 
@@ -64,7 +65,9 @@ def _explain(base: ViewSet, candidates: list[int], *, known_conflict: bool) -> l
     return _explain(with_right, left, known_conflict=right_fails) + from_right
 
 
-def conflicting_triples(problem: Problem, views: ViewSet) -> npt.NDArray[np.bool_]:
+def conflicting_triples(
+    problem: Problem, views: ViewSet, deadline: Deadline | None = None
+) -> npt.NDArray[np.bool_]:
     """Which triples of accesses cannot all be views, as far as one tensor alone shows it.
 
     Parameters
@@ -72,6 +75,8 @@ def conflicting_triples(problem: Problem, views: ViewSet) -> npt.NDArray[np.bool
     problem : Problem
     views : ViewSet
         Of `problem`, for the consecutive-ones rows of its accesses.
+    deadline : Deadline, optional
+        Once it is over, the triples not looked at yet are left open.
 
     Returns
     -------
@@ -82,7 +87,7 @@ def conflicting_triples(problem: Problem, views: ViewSet) -> npt.NDArray[np.bool
     -----
     Three rows lack the consecutive-ones property exactly if they hold one of Tucker's (1972)
     two forbidden patterns of three rows: each pair shares a column that the third lacks, or all
-    three share a column while each has one of its own. O(m^2 * nonzeros).
+    three share a column while each has one of its own. O(m^3 * classes / 64).
     """
     count = len(problem.accesses)
     found = np.zeros((count, count, count), dtype=np.bool_)
@@ -92,38 +97,46 @@ def conflicting_triples(problem: Problem, views: ViewSet) -> npt.NDArray[np.bool
             by_tensor.setdefault(tensor, []).append((access, leaves))
     for tensor, rows in by_tensor.items():
         owners = np.array([access for access, _ in rows])
-        matrix = np.zeros((len(rows), problem.sizes[tensor].size + 2), dtype=np.float32)
+        matrix = np.zeros((len(rows), problem.sizes[tensor].size + 2), dtype=np.bool_)
         for number, (_, leaves) in enumerate(rows):
-            matrix[number, leaves] = 1.0
+            matrix[number, leaves] = True
         # An access with two rows on one tensor gives its triples from either of them.
-        a, b, c = np.nonzero(_triples(matrix))
-        found[owners[a], owners[b], owners[c]] = True
-    for axes in ((0, 1), (0, 2), (1, 2)):
-        same = np.arange(count)
-        index: list[npt.NDArray[np.int64] | slice] = [slice(None)] * 3
-        index[axes[0]] = index[axes[1]] = same
-        found[tuple(index)] = False
+        a, b, c = np.nonzero(_triples(matrix, deadline))
+        for each in permutations((owners[a], owners[b], owners[c])):
+            found[each] = True
+    same = np.arange(count)
+    found[same, same, :] = found[same, :, same] = found[:, same, same] = False
     return found
 
 
-def _triples(matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    rows = matrix.shape[0]
-    lacks = 1.0 - matrix
+def _triples(matrix: npt.NDArray[np.bool_], deadline: Deadline | None) -> npt.NDArray[np.bool_]:
+    """Conflicting triples of rows ``a < b < c``, 64 columns at a time."""
+    rows, columns = matrix.shape
+    padded = np.zeros((rows, -(-columns // 64) * 64), dtype=np.bool_)
+    padded[:, :columns] = matrix
+    has = np.packbits(padded, axis=1).view(np.uint64)
+    padded[:, :columns] = ~matrix
+    lacks = np.packbits(padded, axis=1).view(np.uint64)
     found = np.zeros((rows, rows, rows), dtype=np.bool_)
-    for a in range(rows):
-        both = matrix[a] * matrix  # row b: columns of a and b
-        only_first = matrix[a] * lacks
-        only_second = lacks[a] * matrix
-        neither = lacks[a] * lacks
-        shared_by_pair = (both @ lacks.T) > 0
-        first_and_third = (only_first @ matrix.T) > 0
-        second_and_third = (only_second @ matrix.T) > 0
-        cycle = shared_by_pair & first_and_third & second_and_third
-        shared_by_all = (both @ matrix.T) > 0
-        own_first = (only_first @ lacks.T) > 0
-        own_second = (only_second @ lacks.T) > 0
-        own_third = (neither @ matrix.T) > 0
-        found[a] = cycle | (shared_by_all & own_first & own_second & own_third)
+    for a in range(rows - 2):
+        if deadline is not None and deadline.expired:
+            break
+        for b in range(a + 1, rows - 1):
+            third, not_third = has[b + 1 :], lacks[b + 1 :]
+            both = has[a] & has[b]
+            only_first, only_second = has[a] & lacks[b], lacks[a] & has[b]
+            cycle = (
+                (both & not_third).any(axis=1)
+                & (only_first & third).any(axis=1)
+                & (only_second & third).any(axis=1)
+            )
+            claw = (
+                (both & third).any(axis=1)
+                & (only_first & not_third).any(axis=1)
+                & (only_second & not_third).any(axis=1)
+                & (lacks[a] & lacks[b] & third).any(axis=1)
+            )
+            found[a, b, b + 1 :] = cycle | claw
     return found
 
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from formulations.hitting_set import Covering, CoveringSolution, solve_cpsat, solve_pulp
 
+from formulations.hitting_set import Covering, CoveringSolution, solve_cpsat, solve_pulp
 from reorder_solver.backends.base import Answer, Backend, Task
 from reorder_solver.backends.conflicts import (
     conflicting_triples,
@@ -29,6 +29,7 @@ from reorder_solver.core.result import StopReason
 from reorder_solver.presolve import ViewSet
 
 if TYPE_CHECKING:
+    from reorder_solver.core.limits import Deadline
     from reorder_solver.presolve import Orders, Problem, ProblemAccess
 
 #: Up to how many accesses all conflicting triples are listed before the first master.
@@ -76,11 +77,11 @@ class _ViewSelection:
         never = [number for number in open_items if number not in possible]
         return cls(problem, base, weights, items, never)
 
-    def seed_constraints(self) -> None:
+    def seed_constraints(self, deadline: Deadline) -> None:
         """Cardinality constraints from all triples that conflict."""
         if not 3 <= len(self.items) <= _TRIPLES_LIMIT:
             return
-        triples = conflicting_triples(self.problem, self.base)
+        triples = conflicting_triples(self.problem, self.base, deadline.share(0.2))
         for clique in triple_cliques(triples, self.items, _CLIQUES_LIMIT):
             self.constraints.append((clique, len(clique) - 2))
 
@@ -148,7 +149,7 @@ class _ImplicitHittingSet(Backend):
         bound, reason = certain, StopReason.PROVEN
         views, paid, fitted = selection.complete(paying)
         if not fitted:
-            selection.seed_constraints()
+            selection.seed_constraints(task.deadline)
         hint: list[int] | None = None
         while True:
             cost = certain + sum(selection.weights[access] for access in paid)

@@ -24,12 +24,14 @@ def persistent_interrupts() -> Iterator[None]:
     reported as unraisable; the program would print a traceback and go on.
     """
     before = sys.unraisablehook
+    timers: list[threading.Timer] = []
 
     def hook(unraisable: sys.UnraisableHookArgs) -> None:
         if issubclass(unraisable.exc_type, KeyboardInterrupt):
             # Not at once: then it would be lost in the same place.
             timer = threading.Timer(_AGAIN, _interrupt)
             timer.daemon = True
+            timers.append(timer)
             timer.start()
         else:
             before(unraisable)
@@ -39,6 +41,9 @@ def persistent_interrupts() -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook = before
+        # A signal once the work is over would kill the program.
+        for timer in timers:
+            timer.cancel()
 
 
 def _interrupt() -> None:
