@@ -167,6 +167,8 @@ class _Export:
         for use in uses:
             indices = self._indices(use, original)
             key = tuple((axis, index.tobytes()) for axis, index in indices.items())
+            if not key:
+                continue
             if key not in variants:
                 with self._graph.inserting_after(holder):
                     variants[key] = self._graph.create_node("get_attr", target)

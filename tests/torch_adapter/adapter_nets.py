@@ -266,6 +266,21 @@ class WritesInPlace(nn.Module):
         return out + self.head(before + self.seen)
 
 
+class WritesThroughView(nn.Module):
+    """Writes to views whose source is read afterwards."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.head, self.fc = conv(3, 6), conv(6, 4), nn.Linear(384, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        x.flatten(2).mul_(2.0)
+        flat = x.view(x.shape[0], -1)
+        flat.relu_()
+        return self.head(x).mean((2, 3)) + self.fc(flat)
+
+
 class Unread(nn.Module):
     """A branch whose result nobody reads once the masks are known, behind a concatenation."""
 
@@ -334,7 +349,7 @@ class Refuses(nn.Module):
 NETS: list[Callable[[], nn.Module]] = [
     Chain, Residual, Dense, SqueezeExcite, Inception, Shared, FlattenHead, Tokens, LayerScale,
     Unknown, Grouped, SameTwice, ConcatIntoAdd, ConcatAlike, SpatialAttention, WritesInPlace,
-    Unread, RawWeight, InputMixed,
+    WritesThroughView, Unread, RawWeight, InputMixed,
 ]  # fmt: skip
 
 

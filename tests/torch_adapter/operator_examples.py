@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from reorder_solver.torch_adapter.rules import RULES
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -27,17 +29,12 @@ def overload(name: str) -> Any:
 
 _ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "aten.hardtanh.default": (-0.5, 0.5),
-    "aten.hardtanh_.default": (-0.5, 0.5),
     "aten.clamp.default": (-0.5, 0.5),
-    "aten.clamp_.default": (-0.5, 0.5),
     "aten.pow.Tensor_Scalar": (3,),
     "aten.to.dtype": (torch.float64,),
     "aten.dropout.default": (0.5, False),
-    "aten.dropout_.default": (0.5, False),
     "aten.feature_dropout.default": (0.5, False),
-    "aten.feature_dropout_.default": (0.5, False),
     "aten.alpha_dropout.default": (0.5, False),
-    "aten.alpha_dropout_.default": (0.5, False),
     "aten.max_pool2d.default": ([3, 3], [1, 1], [1, 1]),
     "aten.avg_pool2d.default": ([2, 2],),
     "aten.adaptive_avg_pool2d.default": ([2, 3],),
@@ -76,8 +73,6 @@ _SPECIAL: dict[str, Example] = {
     ),
     "aten.prelu.default": lambda net, x, y: aten.prelu.default(x, net.weight),
     "aten.linear.default": lambda net, x, y: aten.linear.default(x.mean((2, 3)), net.matrix),
-    "aten.sqrt.default": lambda net, x, y: aten.sqrt.default(x * x),
-    "aten.sqrt_.default": lambda net, x, y: aten.sqrt_.default(x * x),
     "aten.conv2d.default": lambda net, x, y: aten.conv2d.default(
         x, net.depth, net.shift, [1, 1], [1, 1], [1, 1], CHANNELS
     ),
@@ -120,15 +115,27 @@ def is_binary(name: str) -> bool:
     return sum(str(one.type) == "Tensor" for one in overload(name)._schema.arguments) == 2
 
 
+def family(name: str) -> str:
+    """The operator that does the same without writing to its operand."""
+    return name.replace("_.", ".")
+
+
 def example(name: str) -> Example:
-    """The example of an operator; by default it is called on one value, or on two."""
+    """The example of an operator and of its in-place twin, one behind the other."""
     if name in _SPECIAL:
         return _SPECIAL[name]
-    call = overload(name)
-    if is_binary(name):
-        return lambda net, x, y: call(x, y * y + 1 if "div" in name else y)
+    twin = name[::-1].replace(".", "._", 1)[::-1]
+    calls = [overload(one) for one in (name, twin) if one in RULES]
     extra = _ARGUMENTS.get(name, ())
-    return lambda net, x, y: call(x.clone(), *extra)
+
+    def run(net: OneOperator, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        x = x * x if "sqrt" in name else x
+        operands = (y * y + 1 if "div" in name else y,) if is_binary(name) else extra
+        for call in calls:
+            x = call(x, *operands)
+        return x
+
+    return run
 
 
 class OneOperator(nn.Module):

@@ -167,6 +167,14 @@ def test_parameters_needed_twice_are_cloned() -> None:
     assert state["loose_2"].shape == (5, 8, 1, 1)
 
 
+def test_parameters_that_nothing_moves_keep_their_names() -> None:
+    """Raw uses and calls of a layer share one parameter as long as it is not rearranged."""
+    model = build(RawWeight)
+    extraction = ta.extract(model, image())
+    module = ta.apply(extraction, rs.Layout.identity(extraction.instance))
+    assert module.state_dict().keys() == model.state_dict().keys()
+
+
 def test_transient_buffers_stay_out_of_the_state_dict() -> None:
     """A buffer that was not saved before is not saved now, though it is reordered."""
     model = build(LayerScale)

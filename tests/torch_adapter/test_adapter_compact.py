@@ -142,6 +142,22 @@ def test_a_wrong_export_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ta.compact(build(Residual), image(), check=False).report.error is None
 
 
+def test_a_solver_without_a_layout_breaks_its_contract(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every layout is feasible, so there is always one."""
+    nothing = rs.Result(
+        status=rs.Status.NO_SOLUTION,
+        stop_reason=rs.StopReason.TIME_LIMIT,
+        cost=None,
+        lower_bound=None,
+        layout=None,
+        objective=rs.Objective.BYTES,
+        backend="none",
+    )
+    monkeypatch.setitem(compact_function.__globals__, "solve", lambda *_, **__: nothing)
+    with pytest.raises(rs.BackendContractError, match="no layout, status no_solution"):
+        ta.compact(build(Residual), image())
+
+
 @pytest.mark.parametrize("error", [1e-9, float("inf"), float("nan")])
 def test_errors_beyond_rounding_raise(error: float) -> None:
     """Also one that is no number."""

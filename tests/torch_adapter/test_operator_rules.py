@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from adapter_nets import TOLERANCE, layouts, random_masks
-from operator_examples import SIZE, OneOperator
+from operator_examples import SIZE, OneOperator, family
 from torch import fx, nn
 
 from reorder_solver import torch_adapter as ta
@@ -131,7 +131,7 @@ def effects(
 )
 def test_a_channel_moves_only_its_own_features(name: str) -> None:
     """What the rule says a channel turns into is all that moves when the channel is disturbed."""
-    extraction, _ = prepared(name)
+    extraction, _ = prepared(family(name))
     captured, analysis = extraction.captured, extraction.analysis
     seen = list(effects(name, captured, analysis))
     assert all(reached <= {owner} for owner, reached in seen)
@@ -158,7 +158,7 @@ def test_a_wrong_rule_is_caught() -> None:
 @pytest.mark.parametrize("name", OPERATORS)
 def test_stored_operands_follow_their_channels(name: str) -> None:
     """Disturbing an entry of a per-channel parameter moves the channel it is said to belong to."""
-    extraction, _ = prepared(name)
+    extraction, _ = prepared(family(name))
     captured, analysis = extraction.captured, extraction.analysis
     values = run(captured)
     for use in analysis.parameters:
@@ -179,7 +179,7 @@ def test_stored_operands_follow_their_channels(name: str) -> None:
 @pytest.mark.parametrize("name", OPERATORS)
 def test_export_with_the_operator_equals_the_masked_model(name: str) -> None:
     """The operator between two layers survives masks, dropping, reordering and another batch."""
-    extraction, reference = prepared(name)
+    extraction, reference = prepared(family(name))
     for layout in layouts(extraction.instance, count=1):
         module = ta.apply(extraction, layout)
         assert ta.max_relative_error(reference, module, sample(3)) <= TOLERANCE
@@ -188,6 +188,6 @@ def test_export_with_the_operator_equals_the_masked_model(name: str) -> None:
 @pytest.mark.parametrize("name", OPERATORS)
 def test_the_rule_leaves_its_operands_free(name: str) -> None:
     """The example is understood: nothing but the model's input and output is pinned."""
-    extraction, _ = prepared(name)
+    extraction, _ = prepared(family(name))
     assert nodes_of(extraction.captured, name)
     assert {pin.reason for pin in extraction.pins} == {"model input", "model output"}

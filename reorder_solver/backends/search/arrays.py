@@ -38,15 +38,17 @@ def _integers(*names: str) -> list[tuple[str, type[np.signedinteger[Any]]]]:
 #: steps of roughly equal duration. `descending`: 1 until the present descent has been judged.
 #: `better`: 1 from when better orders were found until the caller takes note. `stale`:
 #: perturbations since. `head`, `waiting`: start and length of the queue. `touched`: number of
-#: accesses that the move at hand affects. `free_runs`: the weights of all first runs.
-#: After `patience` perturbations without better orders the search starts anew from the best, with
-#: `jolt` perturbations at once.
+#: accesses that the move at hand affects. `free_runs`: the weights of all first runs. `unit`: costs
+#: differ if these numbers divided by it do. After `patience` perturbations without better orders
+#: the search starts anew from the best, with `jolt` perturbations at once.
 CONTROL = np.dtype(
-    _integers(
-        *("value", "kept", "best", "kicks", "work", "descending", "better", "stale"),
-        *("head", "waiting", "touched", "free_runs", "patience", "jolt"),
-    )
-    + [("random", np.uint64)],
+    [
+        *_integers(
+            *("value", "kept", "best", "kicks", "work", "descending", "better", "stale"),
+            *("head", "waiting", "touched", "free_runs", "unit", "patience", "jolt"),
+        ),
+        ("random", np.uint64),
+    ],
     align=True,
 )
 #: Where the tensor's nodes, slots, words and links start (one more record says where they end).
@@ -69,15 +71,23 @@ NODE = np.dtype(
 #: nodes, where it must not be zero throughout. `special`: the special rows, each in one word only.
 #: `rise`, `fall`: those whose access changes its price when it gains, or loses, a run.
 WORD = np.dtype(
-    _integers("weight", "guide")
-    + [("special", np.uint64), ("rise", np.uint64), ("fall", np.uint64)],
+    [
+        *_integers("weight", "guide"),
+        ("special", np.uint64),
+        ("rise", np.uint64),
+        ("fall", np.uint64),
+    ],
     align=True,
 )
 #: Sorted by access, then by part. `word` counts within the node's words. `joined`: a seam joins it
-#: to the next row. `first`, `last`: positions of the outermost nodes (only where the span matters).
+#: to the next row. `first`, `last`: outermost positions, where a span starts or ends.
 ROW = np.dtype(
-    _integers("access", "tensor", "word", "joined", "first", "last", "kept_first", "kept_last")
-    + [("mask", np.uint64)],
+    [
+        *_integers(
+            "access", "tensor", "word", "joined", "first", "last", "kept_first", "kept_last"
+        ),
+        ("mask", np.uint64),
+    ],
     align=True,
 )
 #: Where the rows and price lists start (one more record says where they end). `spread`: how far the

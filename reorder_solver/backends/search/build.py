@@ -63,6 +63,7 @@ def orders_of(arrays: form.Arrays, slots: form.Ints) -> Orders:
 def _control(made: Draft, seed: int) -> form.Records:
     control = np.zeros(1, dtype=form.CONTROL)
     control["free_runs"] = made.free_runs
+    control["unit"] = made.unit
     control["random"] = np.random.default_rng(seed).integers(1, 1 << 63, dtype=np.uint64)
     return control
 

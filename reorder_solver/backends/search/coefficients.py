@@ -4,15 +4,21 @@ A kernel adds up ``primary * B + tie`` with ``B`` above any tie, which compares 
 Greatest common divisors are taken out first. Where the largest possible sum still does not fit,
 everything is shifted right: then the kernels are guided by rounded costs, and the caller compares
 exact ones.
+
+Where a problem breaks no ties, the number of runs takes the place of the tie, in amounts too small
+to outweigh any cost: an access that is gathered costs the same in two runs as in twenty, but is
+much nearer to being a view.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import gcd
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reorder_solver.core.prices import PriceList
     from reorder_solver.presolve import Problem, ProblemAccess
 
@@ -56,8 +62,19 @@ class Modes(NamedTuple):
 
     def scaled(self, factor: int, divisor: int, shift: int) -> Modes:
         """Every price times `factor`, divided by `divisor` and shifted right."""
+
+        def scale(price: int) -> int:
+            return price * factor // divisor >> shift
+
+        def scale_allowed(price: int | None) -> int | None:
+            return None if price is None else scale(price)
+
         return Modes(
-            *(None if price is None else price * factor // divisor >> shift for price in self)
+            scale_allowed(self.gather),
+            scale_allowed(self.cat),
+            scale(self.cat_run),
+            scale_allowed(self.split),
+            scale_allowed(self.cover),
         )
 
 
@@ -115,10 +132,13 @@ class Coefficients:
     terms : tuple of Terms
     exact : bool
         Whether sums compare exactly like the costs; else they only guide.
+    unit : int
+        Sums compare like the costs if divided by this (rounding down).
     """
 
     terms: tuple[Terms, ...]
     exact: bool
+    unit: int
 
 
 def coefficients(problem: Problem) -> Coefficients:
@@ -128,15 +148,28 @@ def coefficients(problem: Problem) -> Coefficients:
         for number, access in enumerate(problem.accesses)
         if (terms := _terms(problem, number)).tie or any(map(any, terms.lists)) or access.required
     ]
-    by_primary = gcd(*(price or 0 for each in kept for modes in each.lists for price in modes))
-    by_tie = gcd(*(each.tie for each in kept))
-    ties = sum(each.tie // (by_tie or 1) * each.most_runs for each in kept)
-    base = ties + 1 if by_primary else 1
-    kept = [each.scaled(base, by_primary or 1, by_tie or 1, 0) for each in kept]
-    shift = max(0, sum(each.worst() for each in kept).bit_length() - _ROOM)
-    if shift:
-        kept = [each.scaled(1, 1, 1, shift) for each in kept]
-    return Coefficients(tuple(kept), shift == 0)
+    if not any(each.tie for each in kept) and not all(each.linear for each in kept):
+        guided, base = _combined([replace(each, tie=1) for each in kept if each.lists])
+        required = [each for each in kept if not each.lists]
+        if _excess(guided) == 0:
+            return Coefficients((*guided, *required), exact=True, unit=base)
+    combined, _ = _combined(kept)
+    shift = _excess(combined)
+    shifted = tuple(each.scaled(1, 1, 1, shift) for each in combined)
+    return Coefficients(shifted, exact=shift == 0, unit=1)
+
+
+def _combined(terms: Sequence[Terms]) -> tuple[list[Terms], int]:
+    """Terms whose sum compares like (primary, tie), and the weight of the primary in it."""
+    by_primary = gcd(*(price or 0 for each in terms for modes in each.lists for price in modes))
+    by_tie = gcd(*(each.tie for each in terms)) or 1
+    base = 1 + sum(each.tie // by_tie * each.most_runs for each in terms) if by_primary else 1
+    return [each.scaled(base, by_primary or 1, by_tie, 0) for each in terms], base
+
+
+def _excess(terms: Sequence[Terms]) -> int:
+    """By how many bits the largest possible sum is too long."""
+    return max(0, sum(each.worst() for each in terms).bit_length() - _ROOM)
 
 
 def _terms(problem: Problem, number: int) -> Terms:

@@ -6,15 +6,10 @@ making the two neighbours (Kou 1977). The queue does the work of don't-look bits
 
 from __future__ import annotations
 
-from reorder_solver.backends.search.jit import inlined, kernel, popcount
-from reorder_solver.backends.search.moves import (
-    SWAP,
-    TURN_LEFT,
-    TURN_RIGHT,
-    change_of_cost,
-    make_move,
-)
 from reorder_solver.backends.search.arrays import NEIGHBOURS, Arrays
+from reorder_solver.backends.search.jit import inlined, kernel, popcount
+from reorder_solver.backends.search.moves import change_of_cost, make_move
+from reorder_solver.backends.search.shapes import SWAP, TURN_LEFT, TURN_RIGHT
 
 #: Longest segment that is relocated.
 LONGEST_SEGMENT = 3
@@ -122,32 +117,39 @@ def improve_node(data: Arrays, node: int) -> bool:
 def _join(data: Arrays, tensor: int, place: int, side: int, other: int) -> bool:
     """Try the moves that part a node from its neighbour on one side and join it to another."""
     classes = data.tensors[tensor].classes
+    # Where all that counts is the number of runs, relocations cost more time than they save runs.
     longest = LONGEST_SEGMENT if data.rows.size else 0
     for variant in range(1 + 2 * longest):
         if variant == 0:
+            # Reverse what lies between, either with or without the nodes to be joined.
             low = min(place, other) + (1 if side == 1 else 0)
             high = max(place, other) - (0 if side == 1 else 1)
             cut, shape = high, TURN_LEFT
-            if low < 1 or high > classes or low >= high:
-                continue
+            possible = 1 <= low < high <= classes
         else:
-            length = (variant + 1) // 2
-            start = place - length + 1 if side == 1 else place
-            end = start + length - 1
-            # The segment goes between positions `gap` and `gap + 1`.
-            gap = other if variant % 2 == 0 else other - 1
-            if start < 1 or end > classes or gap < 0 or gap > classes or start - 1 <= gap <= end:
-                continue
-            turned = (gap == other) == (side == 1)
-            if gap > end:
-                low, cut, high = start, end, gap
-                shape = SWAP | (TURN_LEFT if turned else 0)
-            else:
-                low, cut, high = gap + 1, start - 1, end
-                shape = SWAP | (TURN_RIGHT if turned else 0)
-        change = change_of_cost(data, tensor, low, cut, high, shape)
-        if change < 0:
+            low, cut, high, shape = _relocation(place, side, other, variant)
+            possible = 1 <= low <= cut < high <= classes
+        if possible and change_of_cost(data, tensor, low, cut, high, shape) < 0:
             make_move(data, tensor, low, cut, high, shape)
             push_ends(data, tensor, low, cut, high, shape)
             return True
     return False
+
+
+@inlined
+def _relocation(place: int, side: int, other: int, variant: int) -> tuple[int, int, int, int]:
+    """The move of a segment that ends in a node to before or behind another node.
+
+    The segment has ``(variant + 1) // 2`` nodes; it goes before the other node if `variant` is
+    odd, and is turned so that the two become neighbours. Not all moves are possible.
+    """
+    length = (variant + 1) // 2
+    start = place - length + 1 if side == 1 else place
+    end = start + length - 1
+    gap = other - variant % 2
+    turned = (gap == other) == (side == 1)
+    if gap > end:
+        return start, end, gap, SWAP | (TURN_LEFT if turned else 0)
+    if gap < start - 1:
+        return gap + 1, start - 1, end, SWAP | (TURN_RIGHT if turned else 0)
+    return 0, 0, 0, 0

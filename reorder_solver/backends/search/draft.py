@@ -81,18 +81,21 @@ class Draft:
         Sum over the accesses of the weight of their rows; first runs are free.
     exact : bool
         Whether sums of these prices compare like the costs; else they only guide.
+    unit : int
+        They do if divided by this.
     """
 
     rows: list[Row] = field(default_factory=list)
     special: list[Special] = field(default_factory=list)
     free_runs: int = 0
     exact: bool = True
+    unit: int = 1
 
 
 def draft(problem: Problem) -> Draft:
     """Collect the priced accesses of `problem`."""
     scaled = coefficients(problem)
-    made = Draft(exact=scaled.exact)
+    made = Draft(exact=scaled.exact, unit=scaled.unit)
     special_rows = 0
     for terms in scaled.terms:
         special_rows = _add(made, problem, terms, special_rows)

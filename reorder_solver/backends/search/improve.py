@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from reorder_solver.backends.search.arrays import BEST
 from reorder_solver.backends.search.build import build, orders_of
-from reorder_solver.backends.search.iterate import begin, begin_again, run
+from reorder_solver.backends.search.iterate import begin, run
 from reorder_solver.core.result import StopReason
 
 if TYPE_CHECKING:
@@ -23,11 +23,10 @@ _FIRST_WORK = 20_000
 _LEAST_WORK = 1000
 #: Share of the time that may go into reports.
 _REPORT_SHARE = 0.1
-#: Perturbations in vain after which the search starts anew from the best orders, and more for
-#: every class; and how many perturbations it starts with at most.
-_PATIENCE = 100
-_PATIENCE_PER_CLASS = 20
+#: Perturbations that a search from the best orders starts with at most.
 _JOLTS = 8
+
+_UNLIMITED = (1 << 63) - 1
 
 #: See :attr:`reorder_solver.backends.base.Task.report`.
 Report: TypeAlias = "Callable[[Orders | None, int | None], None]"
@@ -56,8 +55,9 @@ def improve(
         As :attr:`~reorder_solver.backends.base.Task.report`; called with better orders now and
         then.
     max_iterations : int, optional
-        Perturbations to make at most; by default a number that grows with the problem, hardly
-        ever reached with more than a few hundred classes.
+        Perturbations to make at most. By default a search ends after an amount of work that grows
+        with the problem: a fraction of a second's for some dozens of classes, minutes' for
+        thousands.
 
     Returns
     -------
@@ -88,15 +88,17 @@ def improve(
     if deadline.expired:
         return start, cost, StopReason.TIME_LIMIT
     search = _Search(problem, start, cost, seed, _Reporter(report))
-    reason = search.run(deadline, max_iterations, default_work(problem))
+    if max_iterations is None:
+        reason = search.run(deadline, _UNLIMITED, default_work(problem))
+    else:
+        reason = search.run(deadline, max_iterations, _UNLIMITED)
     return search.best, problem.cost(search.best), reason
 
 
 def default_work(problem: Problem) -> int:
-    """Steps after which a search ends even if there is time: a fraction of a second's worth for
-    some dozens of classes, minutes' worth for thousands."""
+    """Steps, of some dozens of nanoseconds, after which a search ends even if there is time."""
     classes = problem.classes
-    return 200_000 + 1000 * classes * min(classes, 1000)
+    return 100_000 + 500 * classes * min(classes, 1000)
 
 
 def _can_move(problem: Problem) -> bool:
@@ -141,36 +143,38 @@ class _Search:
         self._reporter = reporter
         self._data, self._exact = build(problem, start, seed)
         self._control = self._data.control[0]
-        self._control["patience"] = _PATIENCE + _PATIENCE_PER_CLASS * problem.classes
+        # Plateaus are wide: with less patience, large problems end worse.
+        self._control["patience"] = 100 + problem.classes**2 // 2
 
-    def run(self, deadline: Deadline, limit: int) -> StopReason:
-        """Search until the deadline, `limit` perturbations, or a cost of zero."""
-        begin(self._data)
+    def run(self, deadline: Deadline, max_kicks: int, max_work: int) -> StopReason:
+        """Search until the deadline, so many perturbations or steps, or a cost of zero."""
+        begin(self._data, 0)
         self._value = int(self._control["best"])
         work, restarts = _FIRST_WORK, 0
         reason = None
         while reason is None:
             started, before = time.perf_counter(), int(self._control["work"])
-            run(self._data, limit, before + work, not self._exact)
+            run(self._data, max_kicks, min(before + work, max_work), not self._exact)
             elapsed = time.perf_counter() - started
             rate = (int(self._control["work"]) - before) / max(elapsed, 1e-6)
             # The first chunk may have had to compile, so its rate says nothing.
             wanted = int(rate * min(_CHUNK, deadline.remaining))
             work = max(work // 4, min(wanted, work * 4), _LEAST_WORK)
-            reason = self._stop_reason(deadline, limit)
+            reason = self._stop_reason(deadline, max_kicks, max_work)
             self._look(last=reason is not None)
             self._reporter.flush(deadline.elapsed, last=reason is not None)
             if self._control["stale"] >= self._control["patience"]:
                 restarts += 1
-                begin_again(self._data, 2 + restarts % _JOLTS)
+                begin(self._data, 2 + restarts % _JOLTS)
         return reason
 
-    def _stop_reason(self, deadline: Deadline, limit: int) -> StopReason | None:
+    def _stop_reason(self, deadline: Deadline, max_kicks: int, max_work: int) -> StopReason | None:
         control = self._control
-        if control["best"] == 0:
+        if control["best"] < control["unit"]:
             # Rounded prices may add up to nothing where the exact ones do not.
             return StopReason.FINISHED if self._exact else StopReason.ITERATION_LIMIT
-        if control["kicks"] >= limit and not control["waiting"] and not control["descending"]:
+        resting = not control["waiting"] and not control["descending"]
+        if control["work"] >= max_work or (control["kicks"] >= max_kicks and resting):
             return StopReason.ITERATION_LIMIT
         return StopReason.TIME_LIMIT if deadline.expired else None
 
@@ -185,16 +189,14 @@ class _Search:
         if control["value"] < value and (self._exact or last):
             value, slots = int(control["value"]), data.order
         if self._exact and value < self._value:
+            self.best = orders_of(data, slots)
+            if value // control["unit"] < self._value // control["unit"]:
+                self._reporter.offer(self.best)
             self._value = value
-            self._take(orders_of(data, slots))
         elif not self._exact and (control["better"] or last):
             orders = orders_of(data, slots)
             cost = self._problem.cost(orders)
             if cost < self.cost:
-                self.cost = cost
-                self._take(orders)
+                self.best, self.cost = orders, cost
+                self._reporter.offer(orders)
         control["better"] = 0
-
-    def _take(self, orders: Orders) -> None:
-        self.best = orders
-        self._reporter.offer(orders)

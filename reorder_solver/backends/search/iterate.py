@@ -10,30 +10,31 @@ from reorder_solver.backends.search.pricing import refresh_masks
 from reorder_solver.backends.search.rebuild import rebuild
 from reorder_solver.backends.search.spans import settle_spans
 
+#: Work that a perturbation is counted as, on top of the moves it makes.
+_KICK_WORK = 20
+
 
 @entry
-def begin(data: Arrays) -> None:
-    """Start a search from the working orders, with every node in the queue."""
+def begin(data: Arrays, jolt: int) -> None:
+    """Start a search: without `jolt` from the working orders, with every node in the queue.
+
+    Otherwise from the best orders, by so many perturbations at once, kept whatever they cost.
+    """
     control = data.control[0]
-    rebuild(data)
-    control.best = control.value
-    control.descending = 1
-    keep(data)
-    for node in range(data.nodes.size):
-        tensor = data.nodes[node].tensor
-        if data.tensors[tensor].movable and node < data.tensors[tensor + 1].node_start - 1:
-            push(data, node)
-
-
-@entry
-def begin_again(data: Arrays, jolt: int) -> None:
-    """Go on from the best orders, with `jolt` perturbations at once and kept whatever they cost."""
-    for slot in range(data.order.size):
-        data.order[slot] = data.saved[BEST, slot]
+    if jolt:
+        for slot in range(data.order.size):
+            data.order[slot] = data.saved[BEST, slot]
     rebuild(data)
     keep(data)
-    data.control[0].jolt = jolt
-    data.control[0].stale = 0
+    control.jolt = jolt
+    control.stale = 0
+    if not jolt:
+        control.best = control.value
+        control.descending = 1
+        for node in range(data.nodes.size):
+            tensor = data.nodes[node].tensor
+            if data.tensors[tensor].movable and node < data.tensors[tensor + 1].node_start - 1:
+                push(data, node)
 
 
 @entry
@@ -43,7 +44,11 @@ def run(data: Arrays, max_kicks: int, max_work: int, pause: bool) -> None:
     Also stop where patience ends and, with `pause`, whenever a descent ends in better orders.
     """
     control = data.control[0]
-    while control.best > 0 and control.work < max_work and control.stale < control.patience:
+    while (
+        control.best >= control.unit
+        and control.work < max_work
+        and control.stale < control.patience
+    ):
         if control.waiting > 0:
             node = pop(data)
             if improve_node(data, node):
@@ -56,6 +61,8 @@ def run(data: Arrays, max_kicks: int, max_work: int, pause: bool) -> None:
         elif control.kicks < max_kicks:
             control.kicks += 1
             control.descending = 1
+            # Also where nothing can be moved, so that every search comes to an end.
+            control.work += _KICK_WORK
             for _ in range(max(1, control.jolt)):
                 perturb(data)
         else:

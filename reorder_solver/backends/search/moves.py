@@ -9,7 +9,8 @@ their runs (Kou 1977).
 
 from __future__ import annotations
 
-from reorder_solver.backends.search.arrays import Arrays
+from typing import TYPE_CHECKING
+
 from reorder_solver.backends.search.coefficients import NEVER
 from reorder_solver.backends.search.jit import inlined, kernel, popcount
 from reorder_solver.backends.search.pricing import (
@@ -21,28 +22,11 @@ from reorder_solver.backends.search.pricing import (
     refresh_masks,
     room,
 )
+from reorder_solver.backends.search.shapes import SWAP, TURN_LEFT, TURN_RIGHT, laid_down
 from reorder_solver.backends.search.spans import room_after, settle_spans
 
-# How the blocks are laid down: a sum of these. An empty second block allows TURN_LEFT only.
-SWAP = 1  # the second block first
-TURN_LEFT = 2  # reverse the first block
-TURN_RIGHT = 4  # reverse the second block
-
-
-@inlined
-def blocks_after(low: int, cut: int, high: int, shape: int) -> tuple[int, int, int, int]:
-    """Positions, before the move, of the outer nodes of the block laid first, then of the other.
-
-    An empty block is stood for by the position after it.
-    """
-    a, b, c, d = low, cut, cut + 1, max(high, cut + 1)
-    if shape & TURN_LEFT:
-        a, b = b, a
-    if shape & TURN_RIGHT:
-        c, d = d, c
-    if shape & SWAP:
-        a, b, c, d = c, d, a, b
-    return a, b, c, d
+if TYPE_CHECKING:
+    from reorder_solver.backends.search.arrays import Arrays
 
 
 @inlined
@@ -53,27 +37,25 @@ def note_changes(
 
     With `every`, also those whose price stays as it is.
     """
-    a, b, c, d = blocks_after(low, cut, high, shape)
+    nodes, order, bits = data.nodes, data.order, data.bits
     slot = data.tensors[tensor].slot_start
-    before = data.nodes[data.order[slot + low - 1]].bit_start
-    left = data.nodes[data.order[slot + low]].bit_start
-    left_end = data.nodes[data.order[slot + cut]].bit_start
-    right = data.nodes[data.order[slot + cut + 1]].bit_start
-    right_end = data.nodes[data.order[slot + max(high, cut + 1)]].bit_start
-    after = data.nodes[data.order[slot + high + 1]].bit_start
-    first = data.nodes[data.order[slot + a]].bit_start
-    first_end = data.nodes[data.order[slot + b]].bit_start
-    second = data.nodes[data.order[slot + c]].bit_start
-    second_end = data.nodes[data.order[slot + d]].bit_start
+    # Where the words of the outer nodes start; the node after stands for an empty second block.
+    before = nodes[order[slot + low - 1]].bit_start
+    left = nodes[order[slot + low]].bit_start
+    left_end = nodes[order[slot + cut]].bit_start
+    right = nodes[order[slot + cut + 1]].bit_start
+    right_end = nodes[order[slot + max(high, cut + 1)]].bit_start
+    after = nodes[order[slot + high + 1]].bit_start
+    first, first_end, second, second_end = laid_down(left, left_end, right, right_end, shape)
     total = 0
     start = data.tensors[tensor].word_start
     for k in range(data.tensors[tensor + 1].word_start - start):
-        x1 = data.bits[before + k] ^ data.bits[left + k]
-        x2 = data.bits[left_end + k] ^ data.bits[right + k]
-        x3 = data.bits[right_end + k] ^ data.bits[after + k]
-        y1 = data.bits[before + k] ^ data.bits[first + k]
-        y2 = data.bits[first_end + k] ^ data.bits[second + k]
-        y3 = data.bits[second_end + k] ^ data.bits[after + k]
+        x1 = bits[before + k] ^ bits[left + k]
+        x2 = bits[left_end + k] ^ bits[right + k]
+        x3 = bits[right_end + k] ^ bits[after + k]
+        y1 = bits[before + k] ^ bits[first + k]
+        y2 = bits[first_end + k] ^ bits[second + k]
+        y3 = bits[second_end + k] ^ bits[after + k]
         # A row's borders change by -2, 0 or 2 in number, so that two of three decide.
         old = (x1 & x2) | (x3 & (x1 | x2))
         new = (y1 & y2) | (y3 & (y1 | y2))
@@ -95,9 +77,9 @@ def _note_links(data: Arrays, tensor: int, low: int, cut: int, high: int, shape:
     slot = data.tensors[tensor].slot_start
     classes = data.tensors[tensor].classes
     if low == 1 or high == classes:
-        a, b, _, d = blocks_after(low, cut, high, shape)
-        first = a if low == 1 else 1
-        last = classes if high < classes else d if cut < high else b
+        first, middle, _, last = laid_down(low, cut, cut + 1, high, shape)
+        first = first if low == 1 else 1
+        last = classes if high < classes else last if cut < high else middle
         note_seams(data, tensor, data.order[slot + first], data.order[slot + last])
     for k in range(data.tensors[tensor].span_start, data.tensors[tensor + 1].seam_start):
         access = data.links[k]
@@ -106,7 +88,7 @@ def _note_links(data: Arrays, tensor: int, low: int, cut: int, high: int, shape:
         if (row.tensor == tensor and low <= row.first <= high) or (
             end_row.tensor == tensor and low <= end_row.last <= high
         ):
-            note(data, access, low - low)
+            note(data, access)
 
 
 @kernel

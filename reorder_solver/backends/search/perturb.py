@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from reorder_solver.backends.search.arrays import Arrays
 from reorder_solver.backends.search.descent import push_ends
 from reorder_solver.backends.search.jit import inlined, kernel
-from reorder_solver.backends.search.moves import SWAP, make_move
+from reorder_solver.backends.search.moves import make_move
 from reorder_solver.backends.search.pricing import wants
+from reorder_solver.backends.search.shapes import SWAP
+
+if TYPE_CHECKING:
+    from reorder_solver.backends.search.arrays import Arrays
 
 #: Most classes in a block of a double bridge.
 LONGEST_BLOCK = 30
@@ -52,12 +57,14 @@ def _swap_blocks(data: Arrays, node: int) -> bool:
     low = data.nodes[node].place
     cut = low + draw(data, longest)
     high = cut + 1 + draw(data, longest)
-    return high <= classes and move_and_push(data, tensor, low, cut, high, SWAP)
+    return high <= classes and _swap(data, tensor, low, cut, high)
 
 
 @kernel
-def move_and_push(data: Arrays, tensor: int, low: int, cut: int, high: int, shape: int) -> bool:
-    """Make a move unless it is forbidden, and queue the nodes that got new neighbours."""
+def _swap(data: Arrays, tensor: int, low: int, cut: int, high: int) -> bool:
+    """Swap two blocks unless that is forbidden, and queue the nodes with new neighbours."""
+    # The call of int keeps numba from compiling everything below anew for this very constant.
+    shape = int(SWAP)
     made = make_move(data, tensor, low, cut, high, shape)
     if made:
         push_ends(data, tensor, low, cut, high, shape)
@@ -78,8 +85,8 @@ def _pull(data: Arrays, access: int) -> None:
             low, high = 1, 0
         else:
             low, high = _largest_run(data, row)
-        _pull_from_right(data, row, high)
-        _pull_from_left(data, row, low)
+        for step in (1, -1):
+            _pull_side(data, row, high if step == 1 else low, step)
 
 
 @kernel
@@ -96,36 +103,21 @@ def _largest_run(data: Arrays, row: int) -> tuple[int, int]:
 
 
 @kernel
-def _pull_from_right(data: Arrays, row: int, high: int) -> None:
-    """Move the row's runs right of position `high` there, one by one."""
+def _pull_side(data: Arrays, row: int, edge: int, step: int) -> None:
+    """Move the row's runs beyond position `edge`, in the direction of `step`, there one by one."""
     tensor = data.rows[row].tensor
     slot, classes = data.tensors[tensor].slot_start, data.tensors[tensor].classes
-    place = high + 1
-    while place <= classes:
+    place = edge + step
+    while 1 <= place <= classes:
         if wants(data, row, data.order[slot + place]):
             end = place
-            while end < classes and wants(data, row, data.order[slot + end + 1]):
-                end += 1
-            if place > high + 1 and not move_and_push(data, tensor, high + 1, place - 1, end, SWAP):
+            while 1 <= end + step <= classes and wants(data, row, data.order[slot + end + step]):
+                end += step
+            low, cut, high = edge + 1, place - 1, end
+            if step == -1:
+                low, cut, high = end, place, edge - 1
+            if place != edge + step and not _swap(data, tensor, low, cut, high):
                 return
-            high += end - place + 1
+            edge += end - place + step
             place = end
-        place += 1
-
-
-@kernel
-def _pull_from_left(data: Arrays, row: int, low: int) -> None:
-    """Move the row's runs left of position `low` there, one by one."""
-    tensor = data.rows[row].tensor
-    slot = data.tensors[tensor].slot_start
-    place = low - 1
-    while place >= 1:
-        if wants(data, row, data.order[slot + place]):
-            end = place
-            while end > 1 and wants(data, row, data.order[slot + end - 1]):
-                end -= 1
-            if place < low - 1 and not move_and_push(data, tensor, end, place, low - 1, SWAP):
-                return
-            low -= place - end + 1
-            place = end
-        place -= 1
+        place += step

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from reorder_solver.backends.search.arrays import Arrays
 from reorder_solver.backends.search.coefficients import NEVER
 from reorder_solver.backends.search.jit import kernel, lowest_bit
+
+if TYPE_CHECKING:
+    from reorder_solver.backends.search.arrays import Arrays
 
 
 @kernel
@@ -38,14 +42,20 @@ def wants(data: Arrays, row: int, node: int) -> bool:
 
 
 @kernel
-def note(data: Arrays, access: int, change: int) -> None:
-    """Add to the change of an access's runs under the move at hand."""
+def note(data: Arrays, access: int) -> None:
+    """Put an access on the list of those that the move at hand affects."""
     record = data.accesses[access]
     if not record.noted:
         record.noted = 1
         data.accesses[data.control[0].touched].touched = access
         data.control[0].touched += 1
-    record.change += change
+
+
+@kernel
+def note_change(data: Arrays, access: int, change: int) -> None:
+    """Note that an access gains, or loses, so many runs."""
+    note(data, access)
+    data.accesses[access].change += change
 
 
 @kernel
@@ -55,7 +65,7 @@ def note_rows(data: Arrays, word: int, more: np.uint64, fewer: np.uint64) -> Non
     while rows:
         bit = lowest_bit(rows)
         change = 1 if more >> np.uint64(bit) & np.uint64(1) else -1
-        note(data, data.rows[data.row_of[64 * word + bit]].access, change)
+        note_change(data, data.rows[data.row_of[64 * word + bit]].access, change)
         rows &= rows - np.uint64(1)
 
 
@@ -87,7 +97,7 @@ def note_seams(data: Arrays, tensor: int, first: int, last: int) -> None:
         new_first = first if right == tensor else old_first
         change = closed(data, row, old_last, old_first) - closed(data, row, new_last, new_first)
         if change != 0:
-            note(data, data.rows[row].access, change)
+            note_change(data, data.rows[row].access, change)
 
 
 @kernel

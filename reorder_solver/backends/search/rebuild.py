@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from reorder_solver.backends.search.arrays import Arrays
 from reorder_solver.backends.search.jit import kernel, lowest_bit, popcount
 from reorder_solver.backends.search.pricing import closed, price, refresh_masks, room, wants
+
+if TYPE_CHECKING:
+    from reorder_solver.backends.search.arrays import Arrays
 
 
 @kernel

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from reorder_solver.backends.search.arrays import Arrays
+from typing import TYPE_CHECKING
+
 from reorder_solver.backends.search.jit import kernel
 from reorder_solver.backends.search.pricing import outermost, room, wants
+from reorder_solver.backends.search.shapes import SWAP, TURN_LEFT, TURN_RIGHT
+
+if TYPE_CHECKING:
+    from reorder_solver.backends.search.arrays import Arrays
 
 
 @kernel
@@ -13,15 +18,15 @@ def _node_after(data: Arrays, slot: int, move: tuple[int, int, int, int], number
     low, cut, high, shape = move
     left, right = cut - low + 1, high - cut
     is_left = number < left
-    if shape & 1:
+    if shape & SWAP:
         is_left = number >= right
         number -= right if is_left else 0
     elif not is_left:
         number -= left
     place = low + number if is_left else cut + 1 + number
-    if is_left and shape & 2:
+    if is_left and shape & TURN_LEFT:
         place = cut - number
-    elif not is_left and shape & 4:
+    elif not is_left and shape & TURN_RIGHT:
         place = high - number
     node: int = data.order[slot + place]
     return node
@@ -70,7 +75,7 @@ def settle_spans(data: Arrays, tensor: int, low: int, high: int) -> None:
         reached += node.size
     for k in range(data.tensors[tensor].span_start, data.tensors[tensor + 1].seam_start):
         access = data.links[k]
-        for row in range(data.accesses[access].row_start, data.accesses[access + 1].row_start):
+        for row in (data.accesses[access].row_start, data.accesses[access + 1].row_start - 1):
             if data.rows[row].tensor == tensor:
                 _find_ends(data, row, low, high)
 
