@@ -169,9 +169,22 @@ class _Run:
                     for number in pending
                     if reasons[number] is StopReason.TIME_LIMIT and not self.deadline.expired
                 ]
+            if self.backend.leaves_ties:
+                self._polish(incumbents)
         except KeyboardInterrupt:
             return StopReason.INTERRUPTED
         return max(reasons, key=_STOP_ORDER.index, default=StopReason.FINISHED)
+
+    def _polish(self, incumbents: list[Incumbent]) -> None:
+        """Lower the tie-break with what is left of the time; the primary cost stays."""
+        for incumbent in incumbents:
+            if incumbent.orders is None or incumbent.cost is None or not incumbent.cost.tie:
+                continue
+            # Loads the compiler, which a solve without ties to break can do without.
+            from reorder_solver.backends.search.tie_break import polish_ties
+
+            orders = polish_ties(incumbent.problem, incumbent.orders, self.deadline, self.seed)
+            incumbent.offer(orders, None)
 
     def _solve_one(self, task: Task, incumbent: Incumbent) -> StopReason:
         try:

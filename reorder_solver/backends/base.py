@@ -96,6 +96,9 @@ class Backend(ABC):
     reduces : bool
         True (default): is given the presolved components, one at a time. False: is given the
         whole problem with one class per channel.
+    leaves_ties : bool
+        True: it cares for the primary cost alone; ``solve()`` lowers the tie-break afterwards,
+        once everything else is done.
     requires : tuple of str
         Import names of the packages it needs.
     """
@@ -105,6 +108,7 @@ class Backend(ABC):
     is_exact: ClassVar[bool] = False
     objectives: ClassVar[frozenset[Objective]] = frozenset(Objective)
     reduces: ClassVar[bool] = True
+    leaves_ties: ClassVar[bool] = False
     requires: ClassVar[tuple[str, ...]] = ()
 
     @classmethod

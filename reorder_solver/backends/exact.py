@@ -23,7 +23,6 @@ from reorder_solver.backends.conflicts import (
     minimal_conflict,
     triple_cliques,
 )
-from reorder_solver.backends.search.tie_break import polish_ties
 from reorder_solver.core.prices import Objective
 from reorder_solver.core.result import StopReason
 from reorder_solver.presolve import ViewSet
@@ -132,6 +131,7 @@ class _ImplicitHittingSet(Backend):
     """The method, whatever solves the master."""
 
     is_exact: ClassVar[bool] = True
+    leaves_ties: ClassVar[bool] = True
     objectives: ClassVar[frozenset[Objective]] = frozenset({Objective.COPIES, Objective.BYTES})
 
     @abstractmethod
@@ -176,8 +176,7 @@ class _ImplicitHittingSet(Backend):
                 expired = task.deadline.expired
                 reason = StopReason.TIME_LIMIT if expired else StopReason.FINISHED
                 break
-        orders = polish_ties(task.problem, best[1], task.deadline, task.seed)
-        return Answer(orders, bound, reason)
+        return Answer(best[1], bound, reason)
 
     def supports(self, problem: Problem) -> str | None:
         """Refuse problems in which an access's cost depends on its runs or span."""

@@ -23,6 +23,7 @@ class Portfolio(Backend):
 
     name: ClassVar[str] = "auto"
     summary: ClassVar[str] = "heuristics, then whatever can prove the component, then local search"
+    leaves_ties: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("ortools",)
 
     def solve(self, task: Task) -> Answer:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from reorder_solver.backends.search.arrays import BEST
 from reorder_solver.backends.search.build import build, orders_of
 from reorder_solver.backends.search.iterate import begin, run
+from reorder_solver.backends.search.warm_up import kernels_ready
 from reorder_solver.core.result import StopReason
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def improve(
         raise ValueError("the start breaks a required access")
     if not (cost.primary or cost.tie) or not _can_move(problem):
         return start, cost, StopReason.FINISHED
-    if deadline.expired:
+    if deadline.expired or not kernels_ready(deadline):
         return start, cost, StopReason.TIME_LIMIT
     search = _Search(problem, start, cost, seed, _Reporter(report))
     if max_iterations is None:
