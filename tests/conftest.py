@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 
 # Test processes run side by side, one thread each; must be set before numpy and torch load.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell starts background jobs with SIGINT ignored, which child processes inherit; the tests of
+# Ctrl-C need it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

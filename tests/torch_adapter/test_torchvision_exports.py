@@ -139,12 +139,13 @@ def test_zoo_control(name: str) -> None:
 
 
 @pytest.mark.zoo
+@pytest.mark.parametrize("amount", [0.25, 0.5])
 @pytest.mark.parametrize("export", ["upscale", "optimal"])
 @pytest.mark.parametrize("name", ZOO)
-def test_zoo_solved(name: str, export: str) -> None:
+def test_zoo_solved(name: str, export: str, amount: float) -> None:
     """The solvers' layouts too, and none copies more bytes than the original order."""
     model = network(name)
-    masks = ta.prune_inputs(model, images(1), "l2", 0.5)
+    masks = ta.prune_inputs(model, images(1), "l2", amount)
     out = ta.compact(model, images(1), masks, export=export, time_limit=10.0)
     reference = ta.masked(model, masks)
     assert ta.max_relative_error(reference, out.module, images(3)) <= TOLERANCE
