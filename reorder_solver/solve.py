@@ -91,6 +91,9 @@ def solve(
     return run.solve(compiled, warm_start)
 
 
+#: Share of the time left that ties may wait for the first compilation of the local search.
+_TIES_WAIT = 0.3
+
 #: Later ones say more about what was left undone.
 _STOP_ORDER = (
     StopReason.PROVEN,
@@ -177,14 +180,18 @@ class _Run:
 
     def _polish(self, incumbents: list[Incumbent]) -> None:
         """Lower the tie-break with what is left of the time; the primary cost stays."""
-        for incumbent in incumbents:
-            if incumbent.orders is None or incumbent.cost is None or not incumbent.cost.tie:
-                continue
-            # Loads the compiler, which a solve without ties to break can do without.
-            from reorder_solver.backends.search.tie_break import polish_ties
+        open_ties = [each for each in incumbents if each.cost is not None and each.cost.tie]
+        if not open_ties:
+            return
+        # Loads the compiler, which a solve without ties to break can do without.
+        from reorder_solver.backends.search.tie_break import polish_ties
+        from reorder_solver.backends.search.warm_up import kernels_ready
 
-            orders = polish_ties(incumbent.problem, incumbent.orders, self.deadline, self.seed)
-            incumbent.offer(orders, None)
+        if not kernels_ready(self.deadline.share(_TIES_WAIT)):
+            return
+        for each in open_ties:
+            if each.orders is not None:
+                each.offer(polish_ties(each.problem, each.orders, self.deadline, self.seed), None)
 
     def _solve_one(self, task: Task, incumbent: Incumbent) -> StopReason:
         try:
