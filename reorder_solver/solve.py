@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from reorder_solver.backends import Backend, Task, make_backend
 from reorder_solver.backends.base import package_version
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from reorder_solver.core.evaluate import Evaluation
     from reorder_solver.core.instance import Instance
     from reorder_solver.core.layout import Layout
     from reorder_solver.core.result import Progress
@@ -90,6 +91,8 @@ def solve(
     run = _Run(instance, chosen, deadline, time_limit, seed, threads, callback)
     return run.solve(compiled, warm_start)
 
+
+_Evaluated: TypeAlias = "tuple[Layout, Evaluation]"
 
 #: Share of the time left that ties may wait for the first compilation of the local search.
 _TIES_WAIT = 0.3
@@ -216,46 +219,39 @@ class _Run:
         bound = None
         if len(bounds) == len(incumbents):
             bound = reduced.constant.primary + sum(bounds)
-        layout = None
+        best: _Evaluated | None = None
         if len(solutions) == len(incumbents):
             layout = compiled.layout(reduced.lift(solutions))
             claimed = _total(reduced, incumbents)
             found = evaluate(self.instance, layout, compiled.problem.objective)
             if found.violated or (found.total, found.tie_break) != (claimed.primary, claimed.tie):
                 raise BackendContractError("the lifted layout does not cost what its parts cost")
-        layout = self._better(compiled, layout, warm_start)
-        status = Status.NO_SOLUTION if layout is None else Status.FEASIBLE
-        return self._result(compiled, layout, bound, status, stop)
+            best = layout, found
+        if warm_start is not None:
+            best = self._better(best, warm_start, compiled.problem.objective)
+        status = Status.NO_SOLUTION if best is None else Status.FEASIBLE
+        return self._result(compiled, best, bound, status, stop)
 
     def _better(
-        self, compiled: Compiled, layout: Layout | None, warm_start: Layout | None
-    ) -> Layout | None:
+        self, best: _Evaluated | None, warm_start: Layout, objective: Objective
+    ) -> _Evaluated | None:
         """The cheaper layout: joining channels into classes may lose a warm start's details."""
-        if warm_start is None:
-            return layout
-        objective = compiled.problem.objective
         given = evaluate(self.instance, warm_start, objective)
-        if given.total is None:
-            return layout
-        if layout is not None:
-            found = evaluate(self.instance, layout, objective)
-            if found.total is not None and (found.total, found.tie_break) <= (
-                given.total,
-                given.tie_break,
-            ):
-                return layout
-        return warm_start.unused_last(self.instance)
+        if given.violated:
+            return best
+        if best is not None and _rank(best[1]) <= _rank(given):
+            return best
+        return warm_start.unused_last(self.instance), given
 
     def _result(
         self,
         compiled: Compiled,
-        layout: Layout | None,
+        best: _Evaluated | None,
         bound: int | None,
         status: Status,
         stop: StopReason,
     ) -> Result:
-        objective = compiled.problem.objective
-        found = None if layout is None else evaluate(self.instance, layout, objective)
+        layout, found = (None, None) if best is None else best
         cost = None if found is None else found.total
         if cost == 0 and bound is None:
             bound = 0
@@ -273,7 +269,7 @@ class _Run:
             cost=cost,
             lower_bound=bound,
             layout=layout,
-            objective=objective,
+            objective=compiled.problem.objective,
             backend=self.backend.name,
             accesses={} if found is None else dict(found.accesses),
             tie_break=0 if found is None else found.tie_break,
@@ -322,6 +318,12 @@ def _unreduced(compiled: Compiled) -> Presolved:
     )
     whole = Component(problem, tuple(range(len(problem.sizes))), identity)
     return Presolved(problem, (whole,), Cost(0, 0, 0))
+
+
+def _rank(found: Evaluation) -> tuple[int, int]:
+    """What layouts without violations are compared by."""
+    assert found.total is not None
+    return found.total, found.tie_break
 
 
 def _total(reduced: Presolved, incumbents: list[Incumbent]) -> Cost:

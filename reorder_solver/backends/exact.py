@@ -60,7 +60,7 @@ class _ViewSelection:
     constraints: list[tuple[tuple[int, ...], int]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, problem: Problem) -> _ViewSelection:
+    def of(cls, problem: Problem, deadline: Deadline) -> _ViewSelection:
         base = ViewSet(problem)
         weights: list[int] = []
         open_items: list[int] = []
@@ -71,9 +71,12 @@ class _ViewSelection:
             elif weights[-1]:
                 open_items.append(number)
         open_items.sort(key=lambda number: -weights[number])
-        items = [number for number in open_items if base.copy().add(number)]
-        possible = set(items)
-        never = [number for number in open_items if number not in possible]
+        # Out of time, an access that can never be a view stays an item: `complete` then finds out.
+        never = [
+            number for number in open_items if not deadline.expired and not base.copy().add(number)
+        ]
+        hopeless = set(never)
+        items = [number for number in open_items if number not in hopeless]
         return cls(problem, base, weights, items, never)
 
     def seed_constraints(self, deadline: Deadline) -> None:
@@ -95,8 +98,10 @@ class _ViewSelection:
             ),
         )
 
-    def complete(self, paying: set[int]) -> tuple[ViewSet, list[int], bool]:
+    def complete(self, paying: set[int], deadline: Deadline) -> tuple[ViewSet, list[int], bool]:
         """Make views of all items not in `paying`, and then of whatever else still fits.
+
+        Once the deadline is over, whatever was not tried yet pays.
 
         Returns
         -------
@@ -104,7 +109,8 @@ class _ViewSelection:
         paid : list of int
             Items that are no views.
         fitted : bool
-            Whether all items not in `paying` are views; if not, new constraints were added.
+            Whether all items not in `paying` are views; if not, new constraints were added or
+            time ran out.
         """
         views = self.base.copy()
         accepted: list[int] = []
@@ -112,17 +118,21 @@ class _ViewSelection:
         for access in self.items:
             if access in paying:
                 continue
-            if views.add(access):
+            if deadline.expired:
+                rejected.append(access)
+            elif views.add(access):
                 accepted.append(access)
             else:
                 rejected.append(access)
                 conflict = minimal_conflict(self.base, accepted, access)
                 self.constraints.append((tuple(conflict), 1))
         paid = rejected + [
-            access for access in self.items if access in paying and not views.add(access)
+            access
+            for access in self.items
+            if access in paying and (deadline.expired or not views.add(access))
         ]
-        for number in range(len(self.problem.accesses)):
-            if not self.weights[number]:
+        for number, weight in enumerate(self.weights):
+            if not weight and not deadline.expired:
                 views.add(number)
         return views, paid, not rejected
 
@@ -142,12 +152,12 @@ class _ImplicitHittingSet(Backend):
 
     def solve(self, task: Task) -> Answer:
         """Return a proven optimum, or the best orders and bound when time ran out."""
-        selection = _ViewSelection.of(task.problem)
+        selection = _ViewSelection.of(task.problem, task.deadline)
         certain = sum(selection.weights[access] for access in selection.never)
         best: tuple[int, Orders] | None = None
         paying: set[int] = set()
         bound, reason = certain, StopReason.PROVEN
-        views, paid, fitted = selection.complete(paying)
+        views, paid, fitted = selection.complete(paying, task.deadline)
         if not fitted:
             selection.seed_constraints(task.deadline)
         hint: list[int] | None = None
@@ -167,7 +177,7 @@ class _ImplicitHittingSet(Backend):
                 reason = StopReason.TIME_LIMIT
                 break
             paying = {selection.items[index] for index in master.chosen}
-            views, paid, fitted = selection.complete(paying)
+            views, paid, fitted = selection.complete(paying, task.deadline)
             if fitted and not master.is_optimal:
                 # No new constraint: the same master would come back. It ran out of time, or its
                 # weights are too large for its engine to be exact.
