@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reorder_solver.core.limits import Deadline
+    from reorder_solver.core.proof import ComponentPart
     from reorder_solver.presolve import Orders, Problem
 
 
@@ -69,12 +70,16 @@ class Answer:
     stop_reason : StopReason
     infeasible : bool
         Proven: every choice of orders violates a required access.
+    proof : ViewsPart or RunsPart, optional
+        Of `lower_bound`, for those who do not trust the backend: accesses by number, nodes as
+        (tensor number, class number).
     """
 
     orders: Orders | None
     lower_bound: int | None = None
     stop_reason: StopReason = StopReason.FINISHED
     infeasible: bool = False
+    proof: ComponentPart | None = None
 
 
 class Backend(ABC):

@@ -1,0 +1,169 @@
+"""Proofs: why no layout costs less, in a form that a checker can follow without the solver.
+
+A proof is a list of parts about different accesses; each bounds what its accesses cost together,
+and as prices are never negative the sum of the parts bounds the whole. Accesses and nodes are
+named by *labels*: numbers of a component's accesses and classes where a backend makes a part,
+ids and channels of the instance once :func:`reorder_solver.solve` has put the parts together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
+
+#: How an access is named: by number in a component, by id in an instance.
+A = TypeVar("A")
+#: How a node is named: (tensor number, class number), or (tensor id, channel).
+N = TypeVar("N")
+B = TypeVar("B")
+M = TypeVar("M")
+
+
+@dataclass(frozen=True, slots=True)
+class ViewsPart(Generic[A]):
+    """Some accesses cannot be views and pay, whatever the layout (``copies`` and ``bytes``).
+
+    Attributes
+    ----------
+    constraints : tuple of (tuple of label, int)
+        Of these accesses at least so many are no views in any layout. With three accesses and
+        a demand of one, a conflicting triple; with k and k - 2, every triple conflicts. In
+        general: every ``k - demand + 1`` of them conflict.
+    bound : int
+        The cheapest choice of accesses that meets all constraints costs this much.
+    """
+
+    constraints: tuple[tuple[tuple[A, ...], int], ...]
+    bound: int
+
+    def relabel(self, access: Callable[[A], B]) -> ViewsPart[B]:
+        """The same with other labels."""
+        constraints = tuple(
+            (tuple(access(each) for each in members), demand)
+            for members, demand in self.constraints
+        )
+        return ViewsPart(constraints, self.bound)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A dual solution of the subtour programme, in integers over ``2**exponent``.
+
+    Attributes
+    ----------
+    nodes : tuple of int
+        ``pi`` of every node, the outside node last; of any sign.
+    sets : tuple of (tuple of int, int)
+        Sets of nodes (by place in the list of nodes, the outside node not among them) and their
+        ``mu``. Negative only for a set that every layout in question keeps together.
+    exponent : int
+    """
+
+    nodes: tuple[int, ...]
+    sets: tuple[tuple[tuple[int, ...], int], ...]
+    exponent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Two cases: the nodes `tail` and `head` (by place) are no neighbours, or they are.
+
+    Attributes
+    ----------
+    tail, head : int
+    apart, adjacent : Tree
+        Proofs of the bound in either case.
+    """
+
+    tail: int
+    head: int
+    apart: Tree
+    adjacent: Tree
+
+
+Tree: TypeAlias = Leaf | Split
+
+
+@dataclass(frozen=True, slots=True)
+class RunsPart(Generic[A, N]):
+    """The weighted runs of some accesses are at least so many (``runs``).
+
+    Laid end to end in the sequence `tensors`, the tensors are one tensor in which every access
+    wants a subset; required are then also the order of the tensors and that each keeps together.
+
+    Attributes
+    ----------
+    accesses : tuple of label
+        Accesses whose parts are neighbours in `tensors`, in the same sequence.
+    tensors : tuple of tensor label
+        Numbers of a component's tensors, or ids.
+    nodes : tuple of label
+        One channel for each class of channels that the same of these accesses want, tensor by
+        tensor in the sequence `tensors`. The outside node (wanted by none) comes after them and
+        is not listed.
+    tree : Leaf or Split
+        Every leaf proves a bound on tours through all nodes, the edges split above it given.
+    bound : int
+        On the sum of weight times (runs - 1).
+    """
+
+    accesses: tuple[A, ...]
+    tensors: tuple[int | str, ...]
+    nodes: tuple[N, ...]
+    tree: Tree
+    bound: int
+
+    def relabel(
+        self,
+        access: Callable[[A], B],
+        tensor: Callable[[int | str], int | str],
+        node: Callable[[N], M],
+    ) -> RunsPart[B, M]:
+        """The same with other labels."""
+        return RunsPart(
+            tuple(access(each) for each in self.accesses),
+            tuple(tensor(each) for each in self.tensors),
+            tuple(node(each) for each in self.nodes),
+            self.tree,
+            self.bound,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantPart(Generic[A]):
+    """Accesses whose runs and span no layout changes: their cost is what it is.
+
+    Attributes
+    ----------
+    accesses : tuple of label
+    bound : int
+        What they cost.
+    """
+
+    accesses: tuple[A, ...]
+    bound: int
+
+
+#: A part made by a backend, about one component.
+ComponentPart: TypeAlias = "ViewsPart[int] | RunsPart[int, tuple[int, int]]"
+#: A part of an instance's proof.
+InstancePart: TypeAlias = "ViewsPart[str] | RunsPart[str, tuple[str, int]] | ConstantPart[str]"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Why no layout of an instance costs less than `bound`.
+
+    Attributes
+    ----------
+    parts : tuple of ViewsPart, RunsPart or ConstantPart
+        About different accesses.
+    """
+
+    parts: tuple[InstancePart, ...]
+
+    @property
+    def bound(self) -> int:
+        """The sum of the parts' bounds."""
+        return sum(part.bound for part in self.parts)
