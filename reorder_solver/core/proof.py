@@ -8,9 +8,11 @@ ids and channels of the instance once :func:`reorder_solver.solve` has put the p
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: How an access is named: by number in a component, by id in an instance.
 A = TypeVar("A")
