@@ -84,7 +84,26 @@ class Split:
     adjacent: Tree
 
 
-Tree: TypeAlias = Leaf | Split
+@dataclass(frozen=True, slots=True)
+class Sieve:
+    """Edges that `leaf` shows to be in no tour below the bound claimed are out in `rest`.
+
+    With ``v`` the numerator of the bound that `leaf` proves, and ``rc`` the reduced cost of an
+    edge that is neither out nor split above, tours with that edge have a length of at least
+    ``(v + max(0, rc)) / 2**exponent``. The edge is out if that, rounded up, reaches the length
+    that the whole tree is to prove. Edges that are out count as `apart`.
+
+    Attributes
+    ----------
+    leaf : Leaf
+    rest : Tree
+    """
+
+    leaf: Leaf
+    rest: Tree
+
+
+Tree: TypeAlias = Leaf | Split | Sieve
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +123,9 @@ class RunsPart(Generic[A, N]):
         One channel for each class of channels that the same of these accesses want, tensor by
         tensor in the sequence `tensors`. The outside node (wanted by none) comes after them and
         is not listed.
-    tree : Leaf or Split
-        Every leaf proves a bound on tours through all nodes, the edges split above it given.
+    tree : Leaf, Split or Sieve
+        Every leaf at its end proves the bound on tours through all nodes, the edges split and
+        sifted out above it given.
     bound : int
         On the sum of weight times (runs - 1).
     """
