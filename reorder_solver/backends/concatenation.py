@@ -84,8 +84,9 @@ class Sequence:
     @property
     def first_runs(self) -> int:
         """What the first runs of all rows weigh: half a tour's length has them, costs do not."""
-        is_used = self.wants.any(axis=1)
-        return sum(weight for weight, used in zip(self.weights, is_used, strict=True) if used)
+        return sum(
+            weight for weight, row in zip(self.weights, self.wants, strict=True) if row.any()
+        )
 
     def distances(self, unit: int = 1) -> IntArray:
         """Weighted Hamming distances of all nodes, with weights divided by `unit`."""
