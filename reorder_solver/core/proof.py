@@ -31,7 +31,8 @@ class ViewsPart(Generic[A]):
     constraints : tuple of (tuple of label, int)
         Of these accesses at least so many are no views in any layout. With three accesses and
         a demand of one, a conflicting triple; with k and k - 2, every triple conflicts. In
-        general: every ``k - demand + 1`` of them conflict.
+        general: every ``k - demand + 1`` of them conflict. The required accesses are views in
+        any layout that is a solution, so a conflict may be one with all of them only.
     bound : int
         The cheapest choice of accesses that meets all constraints costs this much.
     """
