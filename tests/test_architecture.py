@@ -23,6 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "backends": {"core", "consecutive_ones", "presolve", "formulations"},
     "incumbent": {"core", "presolve"},
     "solve": {"core", "presolve", "backends", "incumbent"},
+    "programmes": {"core", "formats", "formulations", "presolve", "backends", "solve"},
     "torch_adapter": {"core", "formats", "solve"},
     "cli": {
         "core",
@@ -30,6 +31,7 @@ ALLOWED: dict[str, set[str]] = {
         "generators",
         "backends",
         "solve",
+        "programmes",
         "plot",
         "torch_adapter",
     },
