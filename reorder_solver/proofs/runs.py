@@ -34,10 +34,9 @@ def check_runs(part: RunsPart[str, tuple[str, int]], groups: Groups, taken: set[
         if part.bound:
             raise VerificationError(f"claims {part.bound}, but the accesses cost nothing")
         return
-    # Every tour is a multiple of the step, so this is the shortest that costs the bound.
-    step = 2 * tours.unit
-    target = -(-2 * (part.bound + tours.first_runs) // step) * step
-    _Walk(tours, step, target).check(part.tree)
+    # Half of the shortest tour that costs the bound.
+    half = -(-(part.bound + tours.first_runs) // tours.unit)
+    _Walk(tours, 2 * half).check(part.tree)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +59,8 @@ class _Case:
 class _Walk:
     """From case to case, without recursion: a tree may be deep."""
 
-    def __init__(self, tours: Tours, step: int, target: int) -> None:
+    def __init__(self, tours: Tours, target: int) -> None:
         self._tours = tours
-        self._step = step
         self._target = target
         self._number = 0
 
@@ -77,8 +75,7 @@ class _Walk:
                 elif isinstance(node, Sieve):
                     left.append((node.rest, self._sift(node.leaf, case)))
                 else:
-                    apart, adjacent = self._split(node, case)
-                    left += [(node.adjacent, adjacent), (node.apart, apart)]
+                    left += self._split(node, case)
             except VerificationError as error:
                 raise VerificationError(f"tree entry {self._number}: {error}") from None
 
@@ -92,23 +89,26 @@ class _Walk:
 
     def _sift(self, leaf: Leaf, case: _Case) -> _Case:
         duals = DualSolution(self._tours, leaf)
-        # Rounded up to the target is whatever is above the last multiple of the step before it.
-        most = ((self._target - self._step) << duals.exponent) - self._numerator(duals, case)
+        # Tours are even: what is longer than the target less 2 reaches the target.
+        most = ((self._target - 2) << duals.exponent) - self._numerator(duals, case)
         return replace(case, free=case.free.sifted(duals, most))
 
-    def _split(self, split: Split, case: _Case) -> tuple[_Case, _Case]:
+    def _split(self, split: Split, case: _Case) -> list[tuple[Tree, _Case]]:
+        """The cases to look at; one is none of tours below the target if the edge is decided."""
         ends = (split.tail, split.head)
         if not all(type(end) is int and 0 <= end < self._tours.count for end in ends):
             raise VerificationError(f"there is no edge {split.tail} - {split.head}")
         edge = (min(ends), max(ends))
         if edge[0] == edge[1]:
             raise VerificationError(f"splits on node {edge[0]} and itself")
-        if edge in case.used or edge in case.unused or edge not in case.free:
-            raise VerificationError(f"splits on edge {edge[0]} - {edge[1]}, which is decided")
-        return (
-            replace(case, unused=(*case.unused, edge)),
-            replace(case, used=(*case.used, edge)),
-        )
+        if edge in case.used:
+            return [(split.adjacent, case)]
+        if edge in case.unused or edge not in case.free:
+            return [(split.apart, case)]
+        return [
+            (split.adjacent, replace(case, used=(*case.used, edge))),
+            (split.apart, replace(case, unused=(*case.unused, edge))),
+        ]
 
     def _numerator(self, duals: DualSolution, case: _Case) -> int:
         """What `duals` prove of the tours in `case`, times ``2**exponent``."""
@@ -117,9 +117,10 @@ class _Walk:
         # The tour through two nodes uses their edge twice.
         uses = 2 if self._tours.count == 2 else 1
         total = case.free.negative_part(duals)
-        total -= sum(min(0, cost) for cost in duals.reduced_costs((*case.used, *case.unused)))
+        listed = [edge for edge in (*case.used, *case.unused) if edge in case.free]
+        total -= sum(min(0, cost) for cost in duals.reduced_costs(listed))
         total += sum(duals.reduced_costs(case.used))
         return duals.constant + uses * total
 
     def _length(self, numerator: int, exponent: int) -> int:
-        return -(-numerator // (self._step << exponent)) * self._step
+        return -(-numerator // (2 << exponent)) * 2

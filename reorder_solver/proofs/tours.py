@@ -51,7 +51,8 @@ class Tours:
     first_runs : int
         What the first runs of all accesses weigh.
     unit : int
-        Every tour is a multiple of twice it; 0 if all tours are 0.
+        The common divisor of the weights, 0 if all are 0. Distances are divided by it, so that
+        every tour is even, and no more.
 
     Raises
     ------
@@ -83,7 +84,7 @@ class Tours:
                 weights.append(weight)
                 wants.append(self._wanted(group))
         self.unit = gcd(*weights)
-        self._weights = weights
+        self._weights = [weight // self.unit for weight in weights]
         self._wants = np.array(wants, dtype=np.bool_).reshape(len(wants), self.count).T
         self._together = {
             np.packbits(self._wanted(group)).tobytes()

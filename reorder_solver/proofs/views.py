@@ -32,7 +32,7 @@ def check_views(
     """Raise :class:`VerificationError` unless the constraints of `part` hold and cost its bound."""
     place: dict[int, int] = {}
     weights: list[int] = []
-    conditions = _Conditions(groups)
+    conditions = ViewConditions(groups)
     constraints: list[tuple[tuple[int, ...], int]] = []
     for number, (names, demand) in enumerate(part.constraints, start=1):
         where = f"constraint {number}"
@@ -56,7 +56,7 @@ def check_views(
     check_covering(weights, constraints, part.bound, prefers_cpsat=prefers_cpsat)
 
 
-class _Conditions:
+class ViewConditions:
     """What it takes for accesses to be views, as rows whose ones must be consecutive."""
 
     def __init__(self, groups: Groups) -> None:

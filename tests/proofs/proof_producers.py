@@ -114,25 +114,10 @@ def _along(problem: Problem, sequence: Sequence[int]) -> list[int]:
     return found
 
 
-def _scaled(tree: Tree, unit: int) -> Tree:
-    """The same for distances that are `unit` times as long."""
-    if isinstance(tree, Leaf):
-        return Leaf(
-            tuple(number * unit for number in tree.nodes),
-            tuple((members, number * unit) for members, number in tree.sets),
-            tree.exponent,
-        )
-    if isinstance(tree, Sieve):
-        leaf = _scaled(tree.leaf, unit)
-        assert isinstance(leaf, Leaf)
-        return Sieve(leaf, _scaled(tree.rest, unit))
-    return Split(tree.tail, tree.head, _scaled(tree.apart, unit), _scaled(tree.adjacent, unit))
-
-
 class _Programme:
     """The subtour programme of a problem with every set of nodes in it.
 
-    Weights are divided by their common divisor, and the proof is scaled back in the end.
+    Weights are divided by their common divisor.
     """
 
     def __init__(self, problem: Problem, sequence: Sequence[int], numbers: list[int]) -> None:
@@ -208,11 +193,8 @@ class _Programme:
                 return self._part(best[0], best[1] // 2 - first_runs)
 
     def _part(self, tree: Tree, bound: int) -> RunsPart[int, tuple[int, int]]:
-        scaled = _scaled(tree, self.unit)
         labels = tuple(self.labels)
-        return RunsPart(
-            tuple(self.numbers), self.sequence, labels, scaled, max(0, bound) * self.unit
-        )
+        return RunsPart(tuple(self.numbers), self.sequence, labels, tree, max(0, bound) * self.unit)
 
     def _tree(
         self, target: int, used: Edges, unused: Edges, steps: tuple[str, ...] = ()
