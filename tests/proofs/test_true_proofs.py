@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from brute_force import brute_force
+from corruptions import Proven
 from plain_runs import is_proven
 from proof_producers import Proving
 from proof_samples import proven_samples, solved
@@ -19,8 +20,6 @@ from reorder_solver.core.proof import ConstantPart, Leaf, Proof, RunsPart, Sieve
 from reorder_solver.formats import result_from_json, result_to_json
 
 if TYPE_CHECKING:
-    from corruptions import Proven
-
     from reorder_solver.core.proof import Tree
 
 
@@ -107,6 +106,14 @@ def test_checker_proves_just_what_plain_loops_prove(samples: list[Proven]) -> No
     """With numbers changed at random, checker and plain loops agree on every bound."""
     verdicts = _compare_with_plain_loops(samples, 0)
     assert min(verdicts[True], verdicts[False]) > 10
+
+
+@pytest.mark.parametrize("seed", [1802, 2733, 2858])
+def test_sieve_may_take_out_a_split_edge(seed: int) -> None:
+    """An edge that is in the tour counts, though a sieve below that split would take it out."""
+    instance, result = solved(seed)
+    verdicts = _compare_with_plain_loops([Proven(instance, result)], seed)
+    assert verdicts[False] > 0
 
 
 @pytest.mark.slow
