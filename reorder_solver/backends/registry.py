@@ -17,6 +17,7 @@ ENTRY_POINT_GROUP = "reorder_solver.backends"
 
 _BUILT_IN: dict[str, str] = {
     "auto": "reorder_solver.backends.portfolio:Portfolio",
+    "branch-and-cut": "reorder_solver.backends.branch_and_cut:BranchAndCut",
     "exact": "reorder_solver.backends.exact:Exact",
     "exact-pulp": "reorder_solver.backends.exact:ExactPulp",
     "greedy": "reorder_solver.backends.greedy:Greedy",
