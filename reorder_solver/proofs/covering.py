@@ -58,15 +58,15 @@ def check_covering(
     cover = model.cost(greedy_cover(model))
     if bound > cover:
         raise VerificationError(f"claims {bound}, but a choice that costs {cover} will do")
-    least = _Cases(model, bound).settle()
-    if least is None:
-        engines = (solve_cpsat, solve_pulp) if prefers_cpsat else (solve_pulp, solve_cpsat)
-        least = 0
-        for engine in engines:
-            if least < bound:
-                least = max(least, engine(model).lower_bound)
-    if least < bound:
-        raise VerificationError(f"claims {bound}, but only {least} is proven")
+    if _Cases(model, bound).settle():
+        return
+    engines = (solve_cpsat, solve_pulp) if prefers_cpsat else (solve_pulp, solve_cpsat)
+    least = 0
+    for engine in engines:
+        least = max(least, engine(model).lower_bound)
+        if least >= bound:
+            return
+    raise VerificationError(f"claims {bound}, but only {least} is proven")
 
 
 class _Cases:
@@ -77,12 +77,18 @@ class _Cases:
         self._bound = bound
         self._unit = gcd(*model.weights) or 1
 
-    def settle(self) -> int | None:
-        """The bound if it holds, less if it does not, None if there are too many cases."""
+    def settle(self) -> bool:
+        """Prove the bound; False if there are too many cases.
+
+        Raises
+        ------
+        VerificationError
+            If there is a cheaper choice.
+        """
         open_cases: list[tuple[frozenset[int], frozenset[int]]] = [(frozenset(), frozenset())]
         for _ in range(MOST_CASES):
             if not open_cases:
-                return self._bound
+                return True
             paying, free = open_cases.pop()
             paid = self._model.cost(paying)
             asking = _left(self._model.constraints, paying, free)
@@ -95,12 +101,15 @@ class _Cases:
             ):
                 continue
             chosen = paying | {item for item, value in values.items() if value > 0.5}
-            if self._model.is_covered(chosen) and self._model.cost(chosen) < self._bound:
-                return self._model.cost(chosen)
+            cost = self._model.cost(chosen)
+            if cost < self._bound and self._model.is_covered(chosen):
+                raise VerificationError(
+                    f"claims {self._bound}, but a choice that costs {cost} will do"
+                )
             item = min(values, key=lambda each: (abs(values[each] - 0.5), each))
             open_cases.append((paying | {item}, free))
             open_cases.append((paying, free | {item}))
-        return None if open_cases else self._bound
+        return not open_cases
 
     def _round_up(self, cost: Fraction | int) -> int:
         """The least cost that a choice can have from `cost` on."""

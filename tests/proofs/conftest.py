@@ -9,7 +9,7 @@ import pytest
 from proof_samples import proven_samples
 
 if TYPE_CHECKING:
-    from corruptions import Proven
+    from proven import Proven
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from corruptions import CORRUPTIONS, Proven
+from corruptions import CORRUPTIONS
 from proof_instances import chain_instance
 from proof_producers import Proving
+from proven import Proven
 from random_instances import random_instance
 
 import reorder_solver as rs

@@ -16,7 +16,7 @@ import reorder_solver as rs
 from reorder_solver.formats import result_from_json, result_to_json
 
 if TYPE_CHECKING:
-    from corruptions import Proven
+    from proven import Proven
 
 
 def _rejected(proven: Proven, result: rs.Result) -> None:

@@ -159,3 +159,18 @@ def test_too_many_sets_are_refused() -> None:
         check_views(ViewsPart(((names, 20),), 20), groups, set(), prefers_cpsat=False)
     with pytest.raises(rs.VerificationError, match="can be views together"):
         check_views(ViewsPart(((names, 38),), 38), groups, set(), prefers_cpsat=False)
+
+
+@pytest.mark.slow
+def test_hundreds_of_accesses_are_tested() -> None:
+    """All triples of 512 unstructured masks of 16384 channels conflict, and that is shown."""
+    rng = np.random.default_rng(0)
+    accesses = [
+        rs.Access(f"a{number}", [rs.Part("x", np.flatnonzero(rng.random(16384) < 0.5))])
+        for number in range(512)
+    ]
+    groups = Groups(rs.Instance("", [rs.Tensor("x", 16384)], accesses), rs.Objective.COPIES)
+    names = tuple(access.id for access in accesses)
+    check_views(ViewsPart(((names, 510),), 510), groups, set(), prefers_cpsat=False)
+    with pytest.raises(rs.VerificationError, match="will do"):
+        check_views(ViewsPart(((names, 510),), 511), groups, set(), prefers_cpsat=False)

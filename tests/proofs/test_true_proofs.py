@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from brute_force import brute_force
-from corruptions import Proven
 from plain_runs import is_proven
 from proof_producers import Proving
 from proof_samples import proven_samples, solved
+from proven import Proven
 
 import reorder_solver as rs
 from reorder_solver.core.proof import ConstantPart, Leaf, Proof, RunsPart, Sieve, Split, ViewsPart
