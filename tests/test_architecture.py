@@ -20,6 +20,8 @@ ALLOWED: dict[str, set[str]] = {
     "formats": {"core"},
     "generators": {"core"},
     "presolve": {"core", "consecutive_ones"},
+    # The checker shares nothing with presolve and backends: it must not repeat their mistakes.
+    "proofs": {"core", "consecutive_ones", "formulations"},
     "backends": {"core", "consecutive_ones", "presolve", "formulations"},
     "incumbent": {"core", "presolve"},
     "solve": {"core", "presolve", "backends", "incumbent"},
@@ -30,6 +32,7 @@ ALLOWED: dict[str, set[str]] = {
         "formats",
         "generators",
         "backends",
+        "proofs",
         "solve",
         "programmes",
         "plot",

@@ -10,6 +10,7 @@ from reorder_solver.backends.registry import make_backend
 from reorder_solver.core.result import StopReason
 
 if TYPE_CHECKING:
+    from reorder_solver.core.proof import ComponentPart
     from reorder_solver.presolve import Cost, Orders
 
 #: Share of the time left that the provers get before local search takes over.
@@ -31,6 +32,7 @@ class Portfolio(Backend):
         best: Orders | None = task.start
         cost: Cost | None = None if best is None else task.problem.cost(best)
         bound: int | None = None
+        proof: ComponentPart | None = None
         reason = StopReason.FINISHED
         for name in ("greedy", "upscale", *self._provers(task), "local_search"):
             deadline = task.deadline
@@ -43,12 +45,14 @@ class Portfolio(Backend):
                 found = task.problem.cost(answer.orders)
                 if not found.violated and (cost is None or found < cost):
                     best, cost = answer.orders, found
-            if answer.lower_bound is not None:
-                bound = answer.lower_bound if bound is None else max(bound, answer.lower_bound)
+            if answer.lower_bound is not None and (bound is None or answer.lower_bound > bound):
+                bound, proof = answer.lower_bound, None
+            if answer.lower_bound == bound and proof is None:
+                proof = answer.proof
             task.report(best, bound)
             if cost is not None and cost.primary == (bound or 0):
-                return Answer(best, cost.primary, StopReason.PROVEN)
-        return Answer(best, bound, reason)
+                return Answer(best, cost.primary, StopReason.PROVEN, proof=proof)
+        return Answer(best, bound, reason, proof=proof)
 
     def _provers(self, task: Task) -> list[str]:
         """Exact backends that take the problem, the quicker first; the first is enough."""
