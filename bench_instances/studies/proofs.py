@@ -94,7 +94,9 @@ def main(argv: list[str] | None = None) -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("paths", nargs="+", metavar="FILE_OR_FOLDER")
-    parser.add_argument("--objective", default="runs", choices=[each.value for each in rs.Objective])
+    parser.add_argument(
+        "--objective", default="runs", choices=[each.value for each in rs.Objective]
+    )
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--time-limit", type=float, default=120.0, metavar="SECONDS")
     parser.add_argument("--threads", type=int, default=2)

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-import reorder_solver as rs
 from reorder_solver.backends.base import package_version
 from reorder_solver.formats import FORMATS
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Sequence
+
+    import reorder_solver as rs
 
 Row = dict[str, Any]
 
@@ -54,7 +55,7 @@ def short_name(path: Path) -> str:
 
 
 def first_runs(instance: rs.Instance) -> int:
-    """Weight of the first run of every access; published values count it, the objective does not."""
+    """Weight of the first run of every access: published values count it, the objective not."""
     return sum(access.weight for access in instance.accesses if access.size)
 
 
