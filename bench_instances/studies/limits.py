@@ -26,6 +26,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,6 @@ from study import (
 )
 
 import reorder_solver as rs
-from reorder_solver.backends import backend_class
 
 SHORTEST, LONGEST = 0.1, 30.0
 _BACKENDS = {
@@ -51,8 +51,8 @@ _BACKENDS = {
     "runs": ("auto", "branch-and-cut", "circuit", "betweenness", "local_search", "greedy"),
     "latency": ("auto", "local_search", "subset-dp", "greedy"),
 }
-#: Backends with a child process to kill.
-_WITH_CHILDREN = {"exact-pulp", "betweenness"}
+#: Shares of pairs that are interrupted, and that lose their children.
+_INTERRUPTED, _ROBBED = 0.3, 0.1
 COLUMNS = {
     "backend": "backend",
     "pairs": "pairs",
@@ -118,8 +118,18 @@ class Pair:
         return json.dumps({"path": str(self.path), **values})
 
 
-def draw(paths: list[Path], count: int, seed: int) -> list[Pair]:
-    """Random pairs, the same for the same seed and files."""
+def child_labour(folder: Path) -> Path:
+    """A file of an instance whose runs keep CBC, a child process, busy for seconds."""
+    rng = np.random.default_rng(0)
+    parts = [rs.Part("x", np.flatnonzero(rng.random(18) < 0.5)) for _ in range(12)]
+    accesses = [rs.Access(f"a{number}", [part]) for number, part in enumerate(parts)]
+    path = folder / "child-labour.json"
+    rs.write_instance(rs.Instance("child labour", [rs.Tensor("x", 18)], accesses), path)
+    return path
+
+
+def draw(paths: list[Path], labour: Path, count: int, seed: int) -> list[Pair]:
+    """Random pairs, the same for the same seed and files; those that lose children on `labour`."""
     rng = np.random.default_rng(seed)
     pairs = []
     for number in range(count):
@@ -133,20 +143,12 @@ def draw(paths: list[Path], count: int, seed: int) -> list[Pair]:
         backend = "auto" if rng.random() < 0.5 else str(rng.choice(names[1:]))
         limit = float(np.exp(rng.uniform(np.log(SHORTEST), np.log(LONGEST))))
         fate, moment = rng.random(), float(rng.random())
-        robbed = backend in _WITH_CHILDREN and fate < 0.5
-        interrupted = not robbed and fate < 0.3
-        pairs.append(
-            Pair(
-                path,
-                objective,
-                backend,
-                limit,
-                number,
-                1 + int(rng.random() < 0.3),
-                moment * limit if interrupted else None,
-                robbed,
-            )
-        )
+        if fate > 1 - _ROBBED:
+            pairs.append(Pair(labour, "runs", "betweenness", limit, number, 1, None, True))
+            continue
+        threads = 1 + int(rng.random() < 0.3)
+        interrupt = moment * limit if fate < _INTERRUPTED else None
+        pairs.append(Pair(path, objective, backend, limit, number, threads, interrupt))
     return pairs
 
 
@@ -263,11 +265,12 @@ def main(argv: list[str] | None = None) -> int:
     add_output(parser)
     arguments = parser.parse_args(argv)
     bundled = [NETWORKS, NETWORKS.parent / "generated", NETWORKS.parent / "tiny"]
+    files = instance_files([*bundled, *arguments.paths])
     rows = []
-    for pair in draw(instance_files([*bundled, *arguments.paths]), arguments.pairs, arguments.seed):
-        assert pair.objective in backend_class(pair.backend).objectives
-        rows.append(measured(pair))
-        progress(f"{rows[-1]}")
+    with TemporaryDirectory() as folder:
+        for pair in draw(files, child_labour(Path(folder)), arguments.pairs, arguments.seed):
+            rows.append(measured(pair))
+            progress(f"{rows[-1]}")
     names = sorted({row["backend"] for row in rows})
     groups = [summary(name, [row for row in rows if row["backend"] == name]) for name in names]
     show("seconds beyond the limit (negative: before it)", COLUMNS, [*groups, summary("all", rows)])

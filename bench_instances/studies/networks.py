@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,7 @@ COLUMNS = {
     "bound": "bound",
     "status": "status",
     "seconds": "model s",
+    "cpu": "CPU s",
     "upscale": "upscale",
     "ratio": "cost / upscale",
     "upscale_seconds": "upscale s",
@@ -70,10 +72,13 @@ def measured(
         for part in parts_of(instance, objective)
     ]
     whole: list[rs.Result] = []
+    busy: list[float] = []
     peers: list[rs.Result] = []
     # Taken in turn, so that both see the same state of the machine.
     for _ in range(arguments.rounds):
+        cpu = time.process_time()
         whole.append(rs.solve(instance, objective, time_limit=limit, threads=threads))
+        busy.append(time.process_time() - cpu)
         peers.append(rs.solve(instance, objective, "upscale", time_limit=limit))
     result, peer = whole[-1], peers[-1]
     rs.verify(instance, result)
@@ -87,6 +92,7 @@ def measured(
         "bound": result.lower_bound,
         "status": result.status.value,
         "seconds": median(each.times["total"] for each in whole),
+        "cpu": median(busy),
         "upscale": peer.cost,
         "ratio": result.cost / peer.cost if result.cost is not None and peer.cost else None,
         "upscale_seconds": median(each.times["total"] for each in peers),

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import reorder_solver as rs
+from reorder_solver.backends import backend_class
 
 FOLDER = Path(__file__).resolve().parents[2] / "bench_instances" / "studies"
 TINY = FOLDER.parent / "tiny"
@@ -146,17 +147,10 @@ def test_missing_peers_are_named(load: Any, matrix: Path, monkeypatch: Any) -> N
         load("peers").main([str(matrix)])
 
 
-def test_limits_counts_and_interrupts(load: Any, tmp_path: Path, monkeypatch: Any) -> None:
+def test_limits_counts_and_interrupts(load: Any, tmp_path: Path) -> None:
     """A pair is solved in time, interrupted, robbed of its child, or refused, and says so."""
     limits = load("limits")
-    rng = np.random.default_rng(1)
-    accesses = [
-        rs.Access(f"a{number}", [rs.Part("x", np.flatnonzero(rng.random(16) < 0.5))])
-        for number in range(12)
-    ]
-    path = tmp_path / "dense.json"
-    rs.write_instance(rs.Instance("dense", [rs.Tensor("x", 16)], accesses), path)
-    # Past its limit already, an answer is expected at once.
+    path = limits.child_labour(tmp_path)
     plain = limits.measured(limits.Pair(path, "runs", "greedy", 60.0, 0, 1))
     assert (plain["wrong"], plain["too_late"], plain["status"]) == ("", False, "feasible")
     assert plain["late"] < 0
@@ -178,17 +172,21 @@ def test_limits_counts_and_interrupts(load: Any, tmp_path: Path, monkeypatch: An
     assert "crashed" in crashed["wrong"]
 
 
-def test_limits_are_drawn_by_the_seed(load: Any) -> None:
+def test_limits_are_drawn_by_the_seed(load: Any, tmp_path: Path) -> None:
     """The same seed gives the same pairs, of limits in the range and objectives that fit."""
     limits = load("limits")
     paths = load("study").instance_files([TINY])
-    pairs = limits.draw(paths, 60, 3)
-    assert pairs == limits.draw(paths, 60, 3)
-    assert pairs != limits.draw(paths, 60, 4)
+    labour = limits.child_labour(tmp_path)
+    pairs = limits.draw(paths, labour, 60, 3)
+    assert pairs == limits.draw(paths, labour, 60, 3)
+    assert pairs != limits.draw(paths, labour, 60, 4)
     assert all(0.1 <= pair.limit <= 30 for pair in pairs)
     assert {pair.objective for pair in pairs} >= {"copies", "bytes", "runs"}
     assert any(pair.interrupt_after is not None for pair in pairs)
     assert any(pair.kill_children for pair in pairs)
+    for pair in pairs:
+        assert pair.objective in backend_class(pair.backend).objectives
+        assert not pair.kill_children or pair.path == labour
 
 
 @pytest.mark.parametrize("name", ["proofs", "peers", "limits", "networks"])
