@@ -119,12 +119,12 @@ class Pair:
 
 
 def child_labour(folder: Path) -> Path:
-    """A file of an instance whose runs keep CBC, a child process, busy for seconds."""
+    """A file of an instance whose runs keep CBC, a child process, busy for long."""
     rng = np.random.default_rng(0)
-    parts = [rs.Part("x", np.flatnonzero(rng.random(18) < 0.5)) for _ in range(12)]
+    parts = [rs.Part("x", np.flatnonzero(rng.random(20) < 0.5)) for _ in range(10)]
     accesses = [rs.Access(f"a{number}", [part]) for number, part in enumerate(parts)]
     path = folder / "child-labour.json"
-    rs.write_instance(rs.Instance("child labour", [rs.Tensor("x", 18)], accesses), path)
+    rs.write_instance(rs.Instance("child labour", [rs.Tensor("x", 20)], accesses), path)
     return path
 
 

@@ -154,7 +154,7 @@ def test_limits_counts_and_interrupts(load: Any, tmp_path: Path) -> None:
     plain = limits.measured(limits.Pair(path, "runs", "greedy", 60.0, 0, 1))
     assert (plain["wrong"], plain["too_late"], plain["status"]) == ("", False, "feasible")
     assert plain["late"] < 0
-    stopped = limits.Pair(path, "runs", "betweenness", 60.0, 0, 1, interrupt_after=5.0)
+    stopped = limits.Pair(path, "runs", "betweenness", 60.0, 0, 1, interrupt_after=4.0)
     row = limits.measured(stopped)
     assert (row["wrong"], row["signalled"], row["stop_reason"]) == ("", True, "interrupted")
     robbed = limits.Pair(path, "runs", "betweenness", 60.0, 0, 1, kill_children=True)
