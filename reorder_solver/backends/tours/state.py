@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from formulations.columns import IntArray, Metric
-
 if TYPE_CHECKING:
     from numpy import int8, int32, uint8, uint64
+
+    from formulations.columns import IntArray, Metric
 
 #: Edges exchanged at once, at most.
 DEPTH = 5
@@ -18,8 +18,8 @@ DEPTH = 5
 _LOGGED = 1 << 14
 
 # Places in State.control.
-LENGTH, KEPT, BEST, TARGET, KICKS, FIRST, WAITING, LOGGED, MIRRORED, REACH, HEAT = range(11)
-_CONTROLS = 11
+LENGTH, KEPT, BEST, TARGET, KICKS, FIRST, WAITING, LOGGED, MIRRORED, REACH = range(10)
+_CONTROLS = 10
 
 
 class State(NamedTuple):
