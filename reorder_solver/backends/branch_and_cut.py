@@ -45,11 +45,14 @@ MOST_CLASSES = 6000
 _DISTANCE_LIMIT = 2**50
 
 
-class BranchAndCut(Backend):
-    """Shortest tours through the columns of tensors laid end to end."""
+class SequenceBound(Backend):
+    """Shortest tours through the columns of each sequence of tensors.
 
-    name: ClassVar[str] = "branch-and-cut"
-    summary: ClassVar[str] = "proven optimum for runs (subtour LP, cuts, few branches; GLOP)"
+    Where accesses disagree on a sequence, what is proven of the sequences is a bound only.
+    """
+
+    name: ClassVar[str] = "sequence-bound"
+    summary: ClassVar[str] = "bound on runs by sequences of tensors"
     objectives: ClassVar[frozenset[Objective]] = frozenset({Objective.RUNS})
     requires: ClassVar[tuple[str, ...]] = ("numba", "ortools")
 
@@ -73,6 +76,21 @@ class BranchAndCut(Backend):
         if start is None:
             return Answer(None, stop_reason=StopReason.PROVEN, infeasible=True)
         return _Solving(task, start).run()
+
+
+class BranchAndCut(SequenceBound):
+    """The same where there is one sequence, and so the optimum."""
+
+    name: ClassVar[str] = "branch-and-cut"
+    summary: ClassVar[str] = "proven optimum for runs (subtour LP, cuts, few branches; GLOP)"
+    is_exact: ClassVar[bool] = True
+
+    def supports(self, problem: Problem) -> str | None:
+        """Refuse also what bounds do not settle: accesses that disagree on a sequence."""
+        reason = super().supports(problem)
+        if reason is None and not Concatenations.of(problem).is_exact:
+            return "accesses disagree on how the tensors follow each other"
+        return reason
 
 
 class _Solving:

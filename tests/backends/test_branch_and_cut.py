@@ -11,7 +11,7 @@ from brute_force import brute_force
 import reorder_solver as rs
 from reorder_solver import Access, Instance, Objective, Part, Status, StopReason, Tensor
 from reorder_solver.backends import branch_and_cut
-from reorder_solver.backends.branch_and_cut import BranchAndCut
+from reorder_solver.backends.branch_and_cut import BranchAndCut, SequenceBound
 from reorder_solver.backends.concatenation import Concatenations
 from reorder_solver.presolve import compile_problem
 
@@ -104,11 +104,12 @@ def test_accesses_that_disagree_on_the_sequence() -> None:
         problem = compile_problem(instance, Objective.RUNS).problem
         best = brute_force(instance, "runs")
         assert best is not None
-        result = rs.solve(instance, "runs", BranchAndCut(), time_limit=None)
+        result = rs.solve(instance, "runs", SequenceBound(), time_limit=None)
         rs.verify(instance, result)
         assert result.lower_bound is not None
         assert result.cost is not None
         assert result.lower_bound <= best[0] <= result.cost
+        assert (BranchAndCut().supports(problem) is None) == Concatenations.of(problem).is_exact
         tight += not Concatenations.of(problem).is_exact and result.lower_bound == best[0]
     assert tight
 

@@ -155,7 +155,7 @@ def extend(state: State, depth: int) -> int:
         if node < 0:
             break
         gain = trail.gain[depth] - state.lengths[base, slot]
-        if gain <= 0 or node == base_after or node == base_before:
+        if gain <= 0 or node in (base_after, base_before):
             trail.cursor[depth] = 2 * slot + 2
             continue
         other = after(state, node) if way == 0 else before(state, node)
@@ -174,10 +174,7 @@ def extend(state: State, depth: int) -> int:
 @inlined
 def is_out(trail: Trail, count: int, left: int) -> bool:
     """Whether the edge at this place is among those taken out."""
-    for edge in range(count):
-        if trail.left[edge] == left:
-            return True
-    return False
+    return any(trail.left[edge] == left for edge in range(count))
 
 
 @inlined

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from formulations.columns import IntArray, Metric
-
 if TYPE_CHECKING:
     from numpy import int8, int32, uint8, uint64
+
+    from formulations.columns import IntArray, Metric
 
 #: Edges exchanged at once, at most.
 DEPTH = 5
