@@ -24,12 +24,16 @@ def _check(backend: str, objective: str, seeds: range) -> None:
     for seed in seeds:
         make = chain_instance if seed % 2 else random_instance
         instance = make(np.random.default_rng([77, seed]))
-        result = rs.solve(instance, objective, backend=backend, time_limit=30)
+        try:
+            result = rs.solve(instance, objective, backend=backend, time_limit=30)
+        except rs.UnsupportedError:
+            # Accesses that agree on no sequence of tensors.
+            assert backend == "branch-and-cut"
+            continue
         if result.status is rs.Status.INFEASIBLE:
             continue
         if result.proof is None:
-            # Sequences of tensors that accesses do not agree on, and what the dynamic
-            # programme proved, have none yet.
+            # What the dynamic programme proves has none.
             assert objective == "runs"
             continue
         assert result.proof.bound == result.lower_bound
