@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from formulations.covering import Covering
+from formulations.covering import Covering, dual_support
 from reorder_solver.backends.conflicts import (
     conflicting_triples,
     grow_clique,
@@ -148,13 +148,16 @@ class ViewSelection:
         return self.certain + paid
 
     def proof(self, bound: int) -> ViewsPart[int]:
-        """The constraints as a proof of `bound`."""
-        hopeless = tuple(((access,), 1) for access in self.never)
+        """A proof of `bound`: few constraints where these show it by splitting weights, or all."""
+        covering = self.covering()
+        proven, used = dual_support(covering)
+        if self.certain + proven < bound:
+            used = list(range(len(covering.constraints)))
         found = tuple(
             (tuple(self.items[place] for place in members), demand)
-            for members, demand in self.constraints
+            for members, demand in (covering.constraints[number] for number in used)
         )
-        return ViewsPart(hopeless + found, bound)
+        return ViewsPart(tuple(((access,), 1) for access in self.never) + found, bound)
 
     def fit(
         self, sequence: Sequence[int], deadline: Deadline, start: Fitted | None = None
