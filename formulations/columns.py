@@ -54,7 +54,7 @@ class PackedColumns:
             raise ValueError("the distances are too large for 64-bit sums")
 
     def __len__(self) -> int:
-        return self.words.shape[0]
+        return int(self.words.shape[0])
 
     @property
     def largest(self) -> int:
@@ -134,7 +134,7 @@ def metric(distances: npt.NDArray[np.integer] | PackedColumns) -> Metric:
     if size * distances.shape[0] > DISTANCE_LIMIT:
         raise ValueError("the distances are too large for 64-bit sums")
     kind = np.int32 if size < 2**30 else np.int64
-    matrix = np.ascontiguousarray(distances, dtype=kind)
+    matrix: npt.NDArray[np.integer] = np.ascontiguousarray(distances, dtype=kind)
     if not np.array_equal(matrix, matrix.T):
         raise ValueError("the distances are not symmetric")
     none = np.zeros((distances.shape[0], 0), dtype=np.uint64)

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 def distance(metric: Metric, one: int, other: int) -> int:
     """Length of the edge between two nodes."""
     if metric.words.shape[1] == 0:
-        return np.int64(metric.matrix[one, other])
-    total = np.int64(0)
+        return int(metric.matrix[one, other])
+    total = 0
     for word in range(metric.words.shape[1]):
         differing = metric.words[one, word] ^ metric.words[other, word]
         total += metric.weights[word] * popcount(differing)
-    return total
+    return int(total)
 
 
 @inlined
@@ -102,3 +102,44 @@ def edge_lengths(metric: Metric, near: npt.NDArray[np.int32], lengths: IntArray)
         for slot in range(near.shape[1]):
             if near[node, slot] >= 0:
                 lengths[node, slot] = distance(metric, node, near[node, slot])
+
+
+@entry
+def nearest_neighbour(
+    metric: Metric, left: npt.NDArray[np.int32], tour: IntArray, control: IntArray, work: int
+) -> bool:
+    """Go on to the nearest node left, from the last of `tour`, by about `work` edges looked at.
+
+    Parameters
+    ----------
+    left : ndarray of int32, (nodes,)
+        The nodes not yet visited come first.
+    control : ndarray of int64, (1,)
+        How many those are.
+
+    Returns
+    -------
+    bool
+        Whether the tour is complete.
+    """
+    size = control[0]
+    while size > 0 and work > 0:
+        work -= size
+        node = tour[tour.size - size - 1]
+        best, least = 0, 2**62
+        for slot in range(size):
+            length = distance(metric, node, left[slot])
+            if length < least:
+                best, least = slot, length
+        tour[tour.size - size] = left[best]
+        size -= 1
+        left[best] = left[size]
+    control[0] = size
+    return bool(size == 0)
+
+
+@entry
+def pair_lengths(metric: Metric, tails: IntArray, heads: IntArray, lengths: IntArray) -> None:
+    """Fill in the length of the edge between each of `tails` and its one of `heads`."""
+    for edge in range(tails.size):
+        lengths[edge] = distance(metric, tails[edge], heads[edge])

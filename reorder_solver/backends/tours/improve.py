@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import time
 from itertools import permutations
-from math import inf
+from math import inf, isinf
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from formulations.columns import Metric, metric
+from formulations.columns import metric
+from formulations.neighbours import nearest_nodes
+from formulations.one_tree import alpha_candidates, one_tree_bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy.typing as npt
 
-    from formulations.columns import IntArray, PackedColumns
+    from formulations.columns import IntArray, Metric, PackedColumns
     from reorder_solver.backends.tours.state import State
 
-#: Edges tried from every node if no others are given.
-_NEIGHBOURS = 16
-#: Edges tried at each depth of an exchange.
-_BREADTH = (10, 5, 3)
+#: Edges tried from every node if no others are given, and rounds of the ascent that finds them.
+_NEIGHBOURS, _ROUNDS = 6, 4
+#: Share of the time that finding them may take; else the nearest do.
+_SHARE = 0.3
+#: Edges tried at each depth of an exchange: of those found here, and of those given.
+_BREADTH, _WIDER = (5, 3, 2, 1), (10, 5, 3, 1)
 #: Nodes in a stretch that a disturbance moves, at most.
 _REACH = 30
 #: Up to so many nodes, all tours are tried.
@@ -53,7 +57,7 @@ def improve_tour(
         A permutation of the nodes.
     candidates : ndarray of int64, (nodes, width), optional
         The edges to try from every node, the most promising first, -1 where there are no more.
-        Otherwise to its nearest.
+        Otherwise those of least alpha value (``formulations.one_tree``) are found first.
     seed : int
         The same arguments and a number of disturbances reached before the time give the same tour.
     deadline_seconds : float, optional
@@ -87,11 +91,17 @@ def improve_tour(
         raise ValueError("without a time, a number of kicks or a target, the search has no end")
     if count <= _FEW:
         return _best_of_all(known, tour)
+    from formulations.nearness import edge_lengths
     from reorder_solver.backends.tours import iterate
     from reorder_solver.backends.tours.state import BEST, REACH, TARGET, new_state
 
-    near, lengths = _candidates(known, count, candidates, seed, end)
-    state = new_state(known, tour, near, lengths, _BREADTH, seed % 2**64)
+    near = None if candidates is None else _checked(candidates, count)
+    if near is None:
+        near = _promising(distances, known, tour, seed, end)
+    lengths = np.zeros(near.shape, dtype=np.int64)
+    edge_lengths(known, near, lengths)
+    breadth = _BREADTH if candidates is None else _WIDER
+    state = new_state(known, tour, near, lengths, breadth, seed % 2**64)
     state.control[REACH] = _REACH
     state.control[TARGET] = -_MOST if target is None else max(-_MOST, min(_MOST, target))
     iterate.begin(state)
@@ -122,34 +132,39 @@ def _run(
                 report(state.best.astype(np.int64), reported)
 
 
-def _candidates(
-    known: Metric, count: int, given: IntArray | None, seed: int, end: float
-) -> tuple[npt.NDArray[np.int32], IntArray]:
-    """The edges to try, and their lengths."""
-    from formulations.nearness import edge_lengths, nearest
+def _promising(
+    distances: npt.NDArray[np.integer] | PackedColumns,
+    known: Metric,
+    tour: IntArray,
+    seed: int,
+    end: float,
+) -> npt.NDArray[np.int32]:
+    """The edges of least alpha value, or the shortest if there is no time for more."""
+    count = tour.size
+    width = min(_NEIGHBOURS, count - 1)
+    left = end - time.perf_counter()
+    limit = None if isinf(end) else _SHARE * left
+    bound = one_tree_bound(distances, tour=tour, rounds=_ROUNDS, time_limit=limit, seed=seed)
+    if bound.rounds:
+        limit = None if isinf(end) else max(0.0, 0.5 * (end - time.perf_counter()))
+        near = alpha_candidates(distances, bound, width, seed=seed, time_limit=limit)
+        if near is not None:
+            return near.astype(np.int32)
+    nearest = nearest_nodes(known, width, seed=seed, end=end)
+    return np.full((count, width), -1, dtype=np.int32) if nearest is None else nearest
 
-    if given is None:
-        near = np.full((count, min(_NEIGHBOURS, count - 1)), -1, dtype=np.int32)
-        lengths = np.zeros(near.shape, dtype=np.int64)
-        ranks = np.zeros(near.shape[1], dtype=np.uint64)
-        rows = max(1, 2**19 // count)
-        no_shift = np.zeros(count, dtype=np.int64)
-        for first in range(0, count, rows):
-            if time.perf_counter() > end:
-                break
-            last = min(count, first + rows)
-            nearest(known, no_shift, 0, first, last, seed, near, lengths, ranks)
-        return near, lengths
-    if given.ndim != 2 or given.shape[0] != count or not np.issubdtype(given.dtype, np.integer):
-        raise ValueError(f"the candidates must be a row of node numbers for {count} nodes each")
-    if given.size and not (int(given.min()) >= -1 and int(given.max()) < count):
+
+def _checked(candidates: IntArray, count: int) -> npt.NDArray[np.int32]:
+    """Candidates as the kernels take them."""
+    if candidates.ndim != 2 or candidates.shape[0] != count:
+        raise ValueError(f"the candidates must be a matrix of {count} rows")
+    if not np.issubdtype(candidates.dtype, np.integer):
+        raise ValueError(f"the candidates must be integers, not {candidates.dtype}")
+    if candidates.size and (int(candidates.min()) < -1 or int(candidates.max()) >= count):
         raise ValueError(f"a candidate is none of {count} nodes")
-    if (given == np.arange(count)[:, None]).any():
+    if (candidates == np.arange(count)[:, None]).any():
         raise ValueError("a node is its own candidate")
-    near = np.ascontiguousarray(given, dtype=np.int32)
-    lengths = np.zeros(near.shape, dtype=np.int64)
-    edge_lengths(known, near, lengths)
-    return near, lengths
+    return np.ascontiguousarray(candidates, dtype=np.int32)
 
 
 def _best_of_all(known: Metric, tour: IntArray) -> tuple[IntArray, int]:

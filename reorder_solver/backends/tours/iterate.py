@@ -20,7 +20,6 @@ from formulations.nearness import distance, scramble
 from reorder_solver.backends.tours.moves import improve, pop, push, reverse, turn
 from reorder_solver.backends.tours.state import (
     BEST,
-    HEAT,
     KEPT,
     KICKS,
     LENGTH,
@@ -38,9 +37,8 @@ if TYPE_CHECKING:
 def draw(state: State, below: int) -> int:
     """A random number from 0 to `below` - 1."""
     state.random[0] += np.uint64(0x9E3779B97F4A7C15)
-    return np.int64(
-        (scramble(state.random[0]) >> np.uint64(32)) * np.uint64(below) >> np.uint64(32)
-    )
+    number = scramble(state.random[0]) >> np.uint64(32)
+    return int(number * np.uint64(below) >> np.uint64(32))
 
 
 @entry
@@ -88,12 +86,7 @@ def judge(state: State) -> None:
         control[BEST] = control[LENGTH]
         for place in range(state.order.size):
             state.best[place] = state.order[place]
-    worse = control[LENGTH] - control[KEPT]
-    if worse > 0 and draw(state, 1 << 30) < np.exp(-1000.0 * worse / max(1, control[HEAT])) * (
-        1 << 30
-    ):
-        worse = 0
-    if worse > 0 and control[LOGGED] <= state.log.shape[0]:
+    if control[LENGTH] > control[KEPT] and control[LOGGED] <= state.log.shape[0]:
         for entry_number in range(control[LOGGED] - 1, -1, -1):
             turn(state, state.log[entry_number, 0], state.log[entry_number, 1])
         control[LENGTH] = control[KEPT]

@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 def after(state: State, node: int) -> int:
     """The next node."""
     place = state.place[node] + 1
-    return state.order[place if place < state.order.size else 0]
+    return int(state.order[place if place < state.order.size else 0])
 
 
 @inlined
 def before(state: State, node: int) -> int:
     """The node before."""
     place = state.place[node]
-    return state.order[place - 1 if place > 0 else state.order.size - 1]
+    return int(state.order[place - 1 if place > 0 else state.order.size - 1])
 
 
 @inlined
@@ -59,7 +59,7 @@ def pop(state: State) -> int:
     state.queued[node] = 0
     state.control[FIRST] = place + 1 if place + 1 < state.queue.size else 0
     state.control[WAITING] -= 1
-    return node
+    return int(node)
 
 
 @inlined
@@ -166,7 +166,7 @@ def extend(state: State, depth: int) -> int:
         trail.gain[depth + 1] = gain
         gain -= distance(state.metric, other, trail.ends[0])
         if gain > 0 and is_tour(trail, depth + 1):
-            return gain
+            return int(gain)
         return 0
     return -1
 
@@ -174,7 +174,10 @@ def extend(state: State, depth: int) -> int:
 @inlined
 def is_out(trail: Trail, count: int, left: int) -> bool:
     """Whether the edge at this place is among those taken out."""
-    return any(trail.left[edge] == left for edge in range(count))
+    found = False
+    for edge in range(count):
+        found |= trail.left[edge] == left
+    return found
 
 
 @inlined
@@ -213,10 +216,10 @@ def across(trail: Trail, count: int, end: int) -> int:
     if is_left:
         rank = trail.rank[edge] - 1
         edge = trail.sorted[rank if rank >= 0 else count - 1]
-        return 2 * edge + (1 if trail.leads[edge] != 0 else 0)
+        return int(2 * edge + (1 if trail.leads[edge] != 0 else 0))
     rank = trail.rank[edge] + 1
     edge = trail.sorted[rank if rank < count else 0]
-    return 2 * edge + (0 if trail.leads[edge] != 0 else 1)
+    return int(2 * edge + (0 if trail.leads[edge] != 0 else 1))
 
 
 @inlined
