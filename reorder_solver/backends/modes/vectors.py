@@ -1,0 +1,236 @@
+"""Latency of a few accesses to one tensor: one option for every access, best bound first.
+
+The cost of an order is the least, over all choices of one option per access, of a sum of prices
+that are linear in runs and spans. So the optimum is the least over the choices of the optimum of
+such a sum, and most choices are ruled out by a bound.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from itertools import count, product
+from math import prod
+from typing import TYPE_CHECKING, TypeAlias
+
+from reorder_solver.backends.modes.runs import RunSearch
+from reorder_solver.backends.modes.slots import LARGEST_TOTAL, Cover, Found, Runner, SlotSearch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from reorder_solver.backends.modes.options import Option
+    from reorder_solver.core.limits import Deadline
+
+#: More than linear prices ever add up to.
+_END = 2 * LARGEST_TOTAL
+
+#: One option per access.
+Vector: TypeAlias = "tuple[Option, ...]"
+
+
+class Linear:
+    """The cheapest orders of one tensor under one vector of options.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Channels in each class.
+    wanted : sequence of frozenset of int
+        Per access the classes it wants.
+    vector : Vector
+
+    Notes
+    -----
+    An option with few useful runs and a low price for them, such as ``cat`` beside ``gather``,
+    would spoil the bounds. Its price of a run is raised to that of the others, and what the raise
+    adds at the most useful number of runs is taken off again: a relaxation for every order in
+    which the option is the right one. Only if that does not decide, the true price is used.
+    """
+
+    def __init__(
+        self, sizes: Sequence[int], wanted: Sequence[frozenset[int]], vector: Vector
+    ) -> None:
+        self._sizes, self._wanted, self._vector = sizes, wanted, vector
+        self.fixed = sum(option.fixed for option in vector)
+        self._covers = [
+            Cover(classes, None if option.view else option.gap)
+            for classes, option in zip(wanted, vector, strict=True)
+            if option.view or option.gap
+        ]
+        self._runs = [
+            (classes, option) for classes, option in zip(wanted, vector, strict=True) if option.run
+        ]
+        self._least_run = min(
+            (option.run for _, option in self._runs if not option.fixed), default=0
+        )
+        self._credit = sum(
+            (self._least_run - option.run) * (option.most_runs - 1)
+            for _, option in self._runs
+            if option.run < self._least_run
+        )
+        self._relaxed, self._dropped = self._search(raised=True)
+
+    def _search(self, *, raised: bool) -> tuple[SlotSearch | RunSearch | None, bool]:
+        """A search that never finds too high a bound, and whether it leaves accesses out."""
+        least = self._least_run if raised else 0
+        runners = [Runner(classes, max(option.run, least)) for classes, option in self._runs]
+        covers = list(self._covers)
+        dropped = False
+        if self._is_large(covers, runners):
+            return None, True
+        while covers and not SlotSearch.takes(len(covers), len(runners)):
+            # A bound for fewer accesses is one for all.
+            dropped = True
+            if len(covers) > len(runners):
+                covers.pop()
+            else:
+                runners.pop()
+        if covers:
+            return SlotSearch(self._sizes, covers, runners), dropped
+        if runners:
+            return RunSearch(len(self._sizes), runners), dropped
+        return None, dropped
+
+    def _is_large(self, covers: Sequence[Cover], runners: Sequence[Runner]) -> bool:
+        total = sum(int(size) for size in self._sizes)
+        most = sum((cover.gap or 0) * total for cover in covers)
+        most += sum(runner.run * (len(self._sizes) + 2) for runner in runners)
+        return most >= LARGEST_TOTAL
+
+    def bound(self, limit: int) -> int:
+        """A lower bound on what the vector costs, or `limit` if that is lower."""
+        if self.fixed >= limit or self._relaxed is None:
+            return min(self.fixed, limit)
+        room = self._room(limit, self._credit)
+        return self._total(self._relaxed.bound(room), room, limit, self._credit)
+
+    def _room(self, limit: int, credit: int) -> int:
+        """What the linear prices may add up to; past the end of all of them, it is no matter."""
+        return min(limit - self.fixed + credit, _END)
+
+    def _total(self, found: int, room: int, limit: int, credit: int) -> int:
+        """The bound on the vector's cost, up to `limit`, from one on its linear prices."""
+        if found >= room:
+            return limit
+        return max(self.fixed, min(limit, found - credit + self.fixed))
+
+    def run(self, limit: int, deadline: Deadline) -> Found:
+        """Search for orders that cost less than `limit`; the bound is on the vector's cost."""
+        if self._relaxed is None:
+            order = tuple(range(len(self._sizes)))
+            if self._covers or self._runs:
+                return Found(min(limit, self.fixed), order, is_exact=False)
+            return Found(min(limit, self.fixed), order, is_exact=True)
+        room = self._room(limit, self._credit)
+        found = self._relaxed.run(room, deadline)
+        bound = self._total(found.bound, room, limit, self._credit)
+        if bound >= limit and found.is_exact:
+            return Found(limit, None, is_exact=True)
+        is_exact = found.is_exact and not self._dropped and not self._credit
+        return Found(bound, found.order, is_exact)
+
+    def run_exactly(self, limit: int, deadline: Deadline) -> Found:
+        """As :meth:`run`, at the true prices."""
+        search, dropped = self._search(raised=False)
+        if search is None or dropped:
+            return Found(min(limit, self.fixed), None, is_exact=False)
+        room = self._room(limit, 0)
+        found = search.run(room, deadline)
+        return Found(self._total(found.bound, room, limit, 0), found.order, found.is_exact)
+
+
+@dataclass(order=True, slots=True)
+class _Entry:
+    """A vector on its way: `stage` 0 bounded by its fixed prices, 1 by a bound, 2 searched."""
+
+    bound: int
+    stage: int
+    number: int
+    vector: Vector
+
+
+class VectorSearch:
+    """All vectors of a few accesses, best bound first.
+
+    Parameters
+    ----------
+    sizes, wanted
+        As for :class:`Linear`.
+    options : sequence of tuple of Option
+        Per access.
+    offer : callable
+        Takes an order found, returns the cost of the cheapest order known (None for none).
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        wanted: Sequence[frozenset[int]],
+        options: Sequence[tuple[Option, ...]],
+        offer: Callable[[tuple[int, ...]], int | None],
+    ) -> None:
+        self._sizes, self._wanted = sizes, wanted
+        self._offer = offer
+        numbers = count()
+        self._heap = [
+            _Entry(sum(option.fixed for option in vector), 0, next(numbers), vector)
+            for vector in product(*options)
+        ]
+        heapq.heapify(self._heap)
+
+    @staticmethod
+    def vectors(options: Sequence[tuple[Option, ...]]) -> int:
+        """How many there are."""
+        return prod(len(each) for each in options)
+
+    def run(
+        self, limit: int | None, deadline: Deadline, report: Callable[[int], None]
+    ) -> tuple[int | None, bool]:
+        """Search.
+
+        Parameters
+        ----------
+        limit : int or None
+            Cost of the cheapest order known.
+        deadline : Deadline
+        report : callable
+            Called with every higher bound.
+
+        Returns
+        -------
+        bound : int or None
+            No order costs less; None if there is no order at all.
+        is_exact : bool
+            The bound is what the cheapest order offered costs.
+        """
+        unresolved: int | None = None
+        while self._heap:
+            lowest = self._heap[0].bound
+            if limit is not None and lowest >= limit:
+                break
+            known = lowest if unresolved is None else min(lowest, unresolved)
+            report(known)
+            if deadline.expired:
+                return known, False
+            entry = heapq.heappop(self._heap)
+            below = entry.bound + 1 + _END if limit is None else limit
+            linear = Linear(self._sizes, self._wanted, entry.vector)
+            if entry.stage == 0:
+                entry.bound = max(entry.bound, linear.bound(below))
+                entry.stage = 1
+                heapq.heappush(self._heap, entry)
+                continue
+            found = linear.run(below, deadline)
+            if found.order is not None:
+                limit = self._offer(found.order)
+            if not found.is_exact and (limit is None or found.bound < limit):
+                found = linear.run_exactly(below if limit is None else limit, deadline)
+                if found.order is not None:
+                    limit = self._offer(found.order)
+            if not found.is_exact:
+                bound = max(entry.bound, found.bound)
+                unresolved = bound if unresolved is None else min(bound, unresolved)
+        if unresolved is not None and (limit is None or unresolved < limit):
+            return unresolved, False
+        return limit, True
