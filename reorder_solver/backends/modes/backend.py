@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from reorder_solver.presolve import Cost, Orders, Problem
 
 #: Up to so many accesses, and so many choices of one option each, all choices are gone through.
-_FEW_ACCESSES = 5
+_FEW_ACCESSES = 6
 _MOST_VECTORS = 1 << 13
 #: Share of the time for the local search that comes first.
 _SEARCH_SHARE = 0.2
@@ -94,7 +94,7 @@ class _Run:
             return self._answer(StopReason.TIME_LIMIT)
         if _is_one_tensor(self._problem) and _are_few(options):
             return self._by_vectors(options, deadline)
-        return self._by_table() or self._answer(StopReason.FINISHED)
+        return self._by_table() or self._by_master(anatomy, options, deadline)
 
     def _is_over(self) -> bool:
         is_free = self._cost is not None and self._cost.primary == 0
@@ -121,18 +121,39 @@ class _Run:
             frozenset(int(each) for each in access.parts[0][1]) for access in self._problem.accesses
         ]
 
-        def offer(order: tuple[int, ...]) -> int | None:
-            import numpy as np
-
-            return self.offer((np.array(order, dtype=np.int64),))
-
-        search = VectorSearch(self._problem.sizes[0].tolist(), wanted, options, offer)
+        search = VectorSearch(self._problem.sizes[0].tolist(), wanted, options, self._offer_order)
         limit = None if self._cost is None else self._cost.primary
         bound, is_exact = search.run(limit, deadline, self._raise)
         if bound is not None:
             self._raise(bound)
         late = StopReason.TIME_LIMIT if deadline.expired else StopReason.FINISHED
         return self._answer(StopReason.PROVEN if is_exact else late)
+
+    def _by_master(
+        self, anatomy: Anatomy, options: list[tuple[Option, ...]], deadline: Deadline
+    ) -> Answer:
+        from reorder_solver.backends.modes.many import ManyAccesses
+        from reorder_solver.backends.modes.master import Master
+
+        if not Master.takes(options, anatomy.shapes):
+            return self._answer(StopReason.FINISHED)
+        many = ManyAccesses(
+            anatomy, options, self._offer_order, is_one_tensor=_is_one_tensor(self._problem)
+        )
+        many.run(
+            lambda: None if self._cost is None else self._cost.primary,
+            deadline,
+            self._raise,
+            threads=self._task.threads,
+            seed=self._task.seed,
+        )
+        late = StopReason.TIME_LIMIT if deadline.expired else StopReason.FINISHED
+        return self._answer(late)
+
+    def _offer_order(self, order: tuple[int, ...]) -> int | None:
+        import numpy as np
+
+        return self.offer((np.array(order, dtype=np.int64),))
 
     def _by_table(self) -> Answer | None:
         """The dynamic programme over subsets, if the problem is small enough for it."""
@@ -142,8 +163,7 @@ class _Run:
 
         if SubsetDP().supports(self._problem) is not None:
             return None
-        answer = SubsetDP().solve(replace(self._task, start=self._best))
-        return answer
+        return SubsetDP().solve(replace(self._task, start=self._best))
 
 
 def _is_one_tensor(problem: Problem) -> bool:

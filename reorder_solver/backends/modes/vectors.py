@@ -160,7 +160,7 @@ class VectorSearch:
     options : sequence of tuple of Option
         Per access.
     offer : callable
-        Takes an order found, returns the cost of the cheapest order known (None for none).
+        Takes an order found, returns what it or a better one known costs (None if no order is).
     """
 
     def __init__(
@@ -223,14 +223,20 @@ class VectorSearch:
                 continue
             found = linear.run(below, deadline)
             if found.order is not None:
-                limit = self._offer(found.order)
+                limit = _lower(limit, self._offer(found.order))
             if not found.is_exact and (limit is None or found.bound < limit):
                 found = linear.run_exactly(below if limit is None else limit, deadline)
                 if found.order is not None:
-                    limit = self._offer(found.order)
+                    limit = _lower(limit, self._offer(found.order))
             if not found.is_exact:
                 bound = max(entry.bound, found.bound)
                 unresolved = bound if unresolved is None else min(bound, unresolved)
         if unresolved is not None and (limit is None or unresolved < limit):
             return unresolved, False
         return limit, True
+
+
+def _lower(first: int | None, second: int | None) -> int | None:
+    if first is None or second is None:
+        return second if first is None else first
+    return min(first, second)
