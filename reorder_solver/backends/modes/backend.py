@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
 
 from reorder_solver.backends.base import Answer, Backend, Task
 from reorder_solver.backends.dynamic.anatomy import Anatomy
@@ -15,9 +18,8 @@ if TYPE_CHECKING:
     from reorder_solver.core.limits import Deadline
     from reorder_solver.presolve import Cost, Orders, Problem
 
-#: Up to so many accesses, and so many choices of one option each, all choices are gone through.
-_FEW_ACCESSES = 6
-_MOST_VECTORS = 1 << 13
+#: Up to so many accesses, all choices of one option each are gone through.
+_FEW_ACCESSES = 5
 #: Share of the time for the local search that comes first.
 _SEARCH_SHARE = 0.2
 
@@ -92,7 +94,7 @@ class _Run:
         ]
         if self._is_over():
             return self._answer(StopReason.TIME_LIMIT)
-        if _is_one_tensor(self._problem) and _are_few(options):
+        if _is_one_tensor(self._problem) and len(options) <= _FEW_ACCESSES:
             return self._by_vectors(options, deadline)
         return self._by_table() or self._by_master(anatomy, options, deadline)
 
@@ -138,7 +140,11 @@ class _Run:
         if not Master.takes(options, anatomy.shapes):
             return self._answer(StopReason.FINISHED)
         many = ManyAccesses(
-            anatomy, options, self._offer_order, is_one_tensor=_is_one_tensor(self._problem)
+            anatomy,
+            options,
+            self._offer_order,
+            lambda: self._best,
+            is_one_tensor=_is_one_tensor(self._problem),
         )
         many.run(
             lambda: None if self._cost is None else self._cost.primary,
@@ -151,14 +157,10 @@ class _Run:
         return self._answer(late)
 
     def _offer_order(self, order: tuple[int, ...]) -> int | None:
-        import numpy as np
-
         return self.offer((np.array(order, dtype=np.int64),))
 
     def _by_table(self) -> Answer | None:
         """The dynamic programme over subsets, if the problem is small enough for it."""
-        from dataclasses import replace
-
         from reorder_solver.backends.subset_dp import SubsetDP
 
         if SubsetDP().supports(self._problem) is not None:
@@ -173,9 +175,3 @@ def _is_one_tensor(problem: Problem) -> bool:
         and not problem.fixed[0]
         and all(len(access.parts) == 1 for access in problem.accesses)
     )
-
-
-def _are_few(options: list[tuple[Option, ...]]) -> bool:
-    from reorder_solver.backends.modes.vectors import VectorSearch
-
-    return len(options) <= _FEW_ACCESSES and VectorSearch.vectors(options) <= _MOST_VECTORS

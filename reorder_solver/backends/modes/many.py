@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from reorder_solver.backends.dynamic.anatomy import Anatomy
     from reorder_solver.core.limits import Deadline
+    from reorder_solver.presolve import Orders
 
 #: Most view constraints, and most triples that are looked through for them.
 _CLIQUES = 200
@@ -30,10 +31,12 @@ _ROUND_CUTS = 40
 #: Sets looked at per size and round.
 _LOOKED_AT = 400
 _LARGEST_SET = 5
-#: Accesses of a group that is solved on its own, and shares of the time for all groups and for
-#: one solution of the programme.
+#: Accesses of a group that is solved on its own.
 _GROUP = 5
-_GROUPS_SHARE = 0.4
+#: Shares of the time: for all that comes before the programme, of that for nested groups, and for
+#: one solution of the programme.
+_GROUPS_SHARE = 0.7
+_DOLLS_SHARE = 0.7
 _SOLVE_SHARE = 0.4
 #: More than any weighted sum of runs and spans in a cut.
 _END = 1 << 49
@@ -48,6 +51,9 @@ class ManyAccesses:
     options : sequence of tuple of Option
     offer : callable
         Takes an order of the only tensor; returns the lowest cost known.
+    best : callable
+        The cheapest orders known.
+    is_one_tensor : bool
     """
 
     def __init__(
@@ -55,12 +61,15 @@ class ManyAccesses:
         anatomy: Anatomy,
         options: Sequence[tuple[Option, ...]],
         offer: Callable[[tuple[int, ...]], int | None],
+        best: Callable[[], Orders | None],
         *,
         is_one_tensor: bool,
     ) -> None:
+
         self._problem = anatomy.problem
         self._options = options
-        self._offer = offer
+        self._offer, self._best = offer, best
+        self._limit: Callable[[], int | None] = lambda: None
         self._regions = Regions(anatomy.problem)
         self._master = Master(options, anatomy.shapes)
         self._is_one_tensor = is_one_tensor
@@ -87,9 +96,10 @@ class ManyAccesses:
         seed: int,
     ) -> bool:
         """Raise the bound until it is the limit (True), nothing is left to add, or time is up."""
+        self._limit = limit
         self._start(deadline)
-        if self._is_one_tensor:
-            report(self._solve_groups(deadline.share(_GROUPS_SHARE)))
+        if self._is_one_tensor and self._solve_dolls(deadline.share(_GROUPS_SHARE), report):
+            return True
         while not deadline.expired:
             share = deadline.share(_SOLVE_SHARE if deadline.remaining > 1 else 1)
             solved = self._master.solve(share, threads=threads, seed=seed)
@@ -122,35 +132,67 @@ class ManyAccesses:
                     break
                 self._add_runs(few)
 
-    def _solve_groups(self, deadline: Deadline) -> int:
-        """Solve groups of accesses on their own; what all of them cost at least."""
-        options = self._options
-        ranked = sorted(
-            self._free, key=lambda n: (-min(o.fixed or LARGEST_PRICE for o in options[n]), n)
-        )
+    def _solve_dolls(self, deadline: Deadline, report: Callable[[int], None]) -> bool:
+        """Solve for the last accesses, then for one more, and so on; whether for all.
+
+        What the last ones cost bounds every choice for those before them. Once time is up, those
+        left over are solved in groups; what groups and the last ones cost adds up.
+        """
+        ranked = sorted(range(len(self._options)), key=lambda n: (-self._flat_price(n), n))
+        tails = [0] * (len(ranked) + 1)
+        dolls = deadline.share(_DOLLS_SHARE)
+        for first in range(len(ranked) - 1, -1, -1):
+            least, is_exact = self._solve_group(ranked[first:], tails[first + 1 :], dolls)
+            tails[first] = least
+            report(least)
+            if not is_exact and dolls.expired:
+                return self._solve_rest(ranked[:first], least, deadline, report)
+        return self._limit() == tails[0]
+
+    def _solve_rest(
+        self, ranked: Sequence[int], total: int, deadline: Deadline, report: Callable[[int], None]
+    ) -> bool:
         groups = [ranked[begin : begin + _GROUP] for begin in range(0, len(ranked), _GROUP)]
-        total = 0
         for left, group in zip(range(len(groups), 0, -1), groups, strict=True):
-            found = [0]
-            search = VectorSearch(
-                self._sizes,
-                [self._wanted[n] for n in group],
-                [options[n] for n in group],
-                partial(self._cost_within, group),
-            )
-            bound, _ = search.run(None, deadline.share(1 / left), found.append)
-            least = max(*found, bound or 0)
-            self._master.add_cost(group, least)
-            total += least
-        return total
+            total += self._solve_group(group, [0] * len(group), deadline.share(1 / left))[0]
+            report(total)
+        return False
+
+    def _solve_group(
+        self, group: Sequence[int], tails: Sequence[int], deadline: Deadline
+    ) -> tuple[int, bool]:
+        """What some accesses cost at least, and whether an order is known that costs no more.
+
+        `tails` is about all but the first of them; see :class:`VectorSearch`.
+        """
+        is_all = len(group) == len(self._options)
+        offer = self._offer if is_all else partial(self._cost_within, group)
+        found = [tails[0]]
+        search = VectorSearch(
+            self._sizes,
+            [self._wanted[n] for n in group],
+            [self._options[n] for n in group],
+            offer,
+            [tails[0], *tails],
+        )
+        orders = self._best()
+        known = None if orders is None else self._cost_of(group, orders)
+        bound, is_exact = search.run(known, deadline, found.append)
+        least = max(*found, bound or 0)
+        self._master.add_cost(group, least)
+        return least, is_exact
+
+    def _flat_price(self, number: int) -> int:
+        return min(option.fixed or LARGEST_PRICE for option in self._options[number])
 
     def _cost_within(self, group: Sequence[int], order: tuple[int, ...]) -> int | None:
-        """What an order costs the accesses of a group; the caller keeps the lowest."""
-        facts = self._problem.facts((np.array(order, dtype=np.int64),))
+        """What an order costs the accesses of a group; None if it is no solution."""
+        return self._cost_of(group, (np.array(order, dtype=np.int64),))
+
+    def _cost_of(self, group: Sequence[int], orders: Orders) -> int | None:
+        facts = self._problem.facts(orders)
         costs = [self._problem.accesses[n].cost(*facts[n]) for n in group]
-        if any(cost.violated for cost in costs):
-            return None
-        return sum(cost.primary for cost in costs)
+        return None if any(c.violated for c in costs) else sum(c.primary for c in costs)
 
     def _add_runs(self, few: Sequence[int]) -> None:
         least = self._regions.least_runs(few) - len(few)
@@ -172,9 +214,7 @@ class ManyAccesses:
 
     def _cut(self, chosen: Sequence[Chosen], deadline: Deadline) -> bool:
         """Add inequalities that the choice violates; False if none was found."""
-        lively = [
-            number for number, each in enumerate(chosen) if not each.option.is_flat
-        ]
+        lively = [number for number, each in enumerate(chosen) if not each.option.is_flat]
         lively.sort(key=lambda number: (chosen[number].runs, number))
         added = 0
         for few in self._sets(lively):

@@ -103,8 +103,8 @@ class Master:
         model.add(runs >= 2).only_enforce_if(~view)
         if len(least_gaps) > 1:
             model.add(gap >= least_gaps[1]).only_enforce_if(~view)
-        if least_gaps[0] == 0:
-            model.add(gap == 0).only_enforce_if(view)
+        # An access that always spans what it does not want is never a view.
+        model.add(gap == 0).only_enforce_if(view)
         chosen = [model.new_bool_var("") for _ in options]
         model.add_exactly_one(chosen)
         terms: list[Any] = []
@@ -128,14 +128,14 @@ class Master:
     def add_cut(self, terms: Iterable[Term], least: int) -> None:
         """Of these accesses, runs and spans are at least so much, under every layout."""
         total = sum(
-            run * (self._runs[access] - 1) + gap * self._gaps[access]
-            for access, run, gap in terms
+            run * (self._runs[access] - 1) + gap * self._gaps[access] for access, run, gap in terms
         )
         self._model.add(total >= least)
 
     def add_cost(self, members: Iterable[int], least: int) -> None:
         """These accesses cost at least so much, under every layout."""
-        self._model.add(sum(self._costs[each] for each in members) >= least)
+        if least > 0:
+            self._model.add(sum(self._costs[each] for each in members) >= least)
 
     def add_most_views(self, members: Iterable[int], most: int) -> None:
         """At most so many of these accesses are views."""
@@ -170,4 +170,3 @@ class Master:
                 self._options, self._chosen, self._runs, self._gaps, strict=True
             )
         )
-

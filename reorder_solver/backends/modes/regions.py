@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 IntArray = npt.NDArray[np.int64]
 
+#: A matrix of their distances is made.
+_MOST_COLUMNS = 4096
+
 
 class Regions:
     """The classes of every tensor, by the accesses that want them.
@@ -62,6 +65,8 @@ class Regions:
             if not here or self._problem.fixed[tensor]:
                 continue
             columns = self.columns(tensor, here)
+            if columns.shape[0] > _MOST_COLUMNS:
+                continue
             is_closed = all(self._alone[each] for each in here)
             if is_closed and columns.any(axis=1).all():
                 columns = np.vstack([columns, np.zeros(len(here), dtype=np.int64)])

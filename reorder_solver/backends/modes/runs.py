@@ -14,6 +14,7 @@ Computing 6 (1977) 67-75, DOI 10.1137/0206004.
 from __future__ import annotations
 
 from importlib import import_module
+from itertools import pairwise
 from math import gcd, inf
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,7 @@ class RunSearch:
         """Price of a tour, or what a bound on tours says."""
         return max(0, -(-length // 2) * self._unit - self._first)
 
-    def bound(self, limit: int) -> int:
+    def bound(self, limit: int, deadline: Deadline | None = None) -> int:
         """A quick lower bound on the cost of all orders, or `limit` if that is lower."""
         nodes = len(self._signatures) + 1
         shortest = min(self._runs, default=0) * nodes if nodes > 1 else 0
@@ -100,7 +101,7 @@ class RunSearch:
         """The answer where `order` is known to be the cheapest."""
         steps, count = self._steps, len(order)
         tour = [count, *order, count]
-        length = sum(int(steps[a, b]) for a, b in zip(tour, tour[1:], strict=False))
+        length = sum(int(steps[a, b]) for a, b in pairwise(tour))
         cost = self._cost(length)
         if cost >= limit:
             return Found(limit, None, is_exact=True)

@@ -158,13 +158,20 @@ def fill_equal(prices: IntArray, signatures: IntArray, count: int, equal: IntArr
 
 
 @compile_kernel
-def _bound(rest: IntArray, slot: int, history: int, visit: int, fresh: bool) -> int:
-    """What is still to be paid at least."""
+def _bound(rest: IntArray, slot: int, history: int, middle: int, edge: int, is_fresh: bool) -> int:
+    """What is still to be paid at least.
+
+    The first visit in a slot may be free: `middle` is what that saves at most. `edge` is what it
+    saves that the family of the latest signature, or of the outside at either end, is there
+    already.
+    """
     slots = rest.shape[0] - 1
     mask = (1 << slots) - 1
-    total = -visit * max(0, slots - 2 - slot)
-    if fresh and 0 < slot < slots - 1:
-        total -= visit
+    total: int = -middle * max(0, slots - 2 - slot) - edge
+    if not is_fresh or slot == 0:
+        total -= edge
+    elif slot < slots - 1:
+        total -= middle
     for signature in range(rest.shape[1]):
         total += rest[slot, signature, history >> (signature * slots) & mask]
     return total
@@ -177,6 +184,8 @@ def bound_sequences(
     charges: IntArray,
     signatures: IntArray,
     visit: int,
+    middle: int,
+    edge: int,
     limit: int,
     bounds: IntArray,
     rest: IntArray,
@@ -194,7 +203,7 @@ def bound_sequences(
         bounds[number] = cheapest_slots(prices)
         if bounds[number] < limit and visit:
             fill_rest(prices, signatures, visit, rest)
-            bounds[number] = max(bounds[number], _bound(rest, 0, 0, visit, True))
+            bounds[number] = max(bounds[number], _bound(rest, 0, 0, middle, edge, True))
 
 
 @compile_kernel
@@ -213,7 +222,8 @@ def search_sequence(
     rest: IntArray,
     equal: IntArray,
     bits: int,
-    visit: int,
+    middle: int,
+    edge: int,
     limit: int,
     keys: IntArray,
     costs: IntArray,
@@ -233,7 +243,8 @@ def search_sequence(
         See :func:`fill_rest` and :func:`fill_equal`.
     bits : int
         Number of bits of a signature.
-    visit : int
+    middle, edge : int
+        See ``_bound``.
     limit : int
         Only ways that cost less count.
     keys, costs, parents : ndarray of int64
@@ -273,7 +284,7 @@ def search_sequence(
                         continue
                     cost = costs[state] + steps[last, signature]
                     after = history | 1 << bit
-                    if cost + _bound(rest, slot, after, visit, False) >= limit:
+                    if cost + _bound(rest, slot, after, middle, edge, False) >= limit:
                         continue
                     key = after << bits | signature
                     place = _find(table, keys, key, stamp, stamps)
@@ -303,7 +314,7 @@ def search_sequence(
             for signature in range(count):
                 visited = history >> (signature * slots) & mask
                 reduced |= equal[slot + 1, signature, visited] << (signature * slots)
-            if costs[state] + _bound(rest, slot + 1, reduced, visit, True) >= limit:
+            if costs[state] + _bound(rest, slot + 1, reduced, middle, edge, True) >= limit:
                 continue
             key = reduced << bits | (keys[state] & (count - 1))
             place = _find(table, keys, key, stamp, stamps)

@@ -38,7 +38,12 @@ MOST_BITS = 62
 LARGEST_TOTAL = 1 << 50
 #: States one search may have at first, and at most.
 _FIRST_ROOM = 1 << 14
-_MOST_ROOM = 1 << 21
+_MOST_ROOM = 1 << 20
+#: Larger searches than this take up to a second, and do not look at the clock.
+_QUICK_ROOM = 1 << 17
+_PATIENCE = 3.0
+#: Table entries filled between two looks at the clock.
+_CHUNK = 1 << 24
 
 
 class Cover(NamedTuple):
@@ -100,7 +105,7 @@ class SlotSearch:
         self._signatures = np.array([key[1] for key in keys], dtype=np.int64)
         self._charges = self._charged(weights)
         self._first = sum(each.run for each in runners)
-        self._visit = min((each.run for each in runners), default=0)
+        self._visit, self._middle, self._edge = _visit_prices([each.run for each in runners])
         self._count = 1 << len(runners)
         self._slots = 2 * len(covers) + 1
         self._sequences = event_sequences(len(covers))
@@ -130,19 +135,23 @@ class SlotSearch:
     def _rest(self) -> IntArray:
         return np.zeros((self._slots + 1, self._count, 1 << self._slots), dtype=np.int64)
 
-    def bound(self, limit: int) -> int:
-        """A lower bound on the cost of all orders, or `limit` if that is lower."""
+    def bound(self, limit: int, deadline: Deadline | None = None) -> int:
+        """A lower bound on the cost of all orders, or `limit` if that is lower.
+
+        What the deadline leaves no time for counts as free.
+        """
         self._bounds = np.zeros(self._sequences.shape[0], dtype=np.int64)
-        self._kernels.bound_sequences(
-            self._sequences,
-            self._wanted,
-            self._charges,
-            self._signatures,
-            self._visit,
-            self._doubled(limit),
-            self._bounds,
-            self._rest(),
-        )
+        rest = self._rest()
+        chunk = max(1, _CHUNK // rest.size)
+        for begin in range(0, self._bounds.size, chunk):
+            if deadline is not None and deadline.expired:
+                break
+            self._kernels.bound_sequences(
+                self._sequences[begin : begin + chunk],
+                *(self._wanted, self._charges, self._signatures),
+                *(self._visit, self._middle, self._edge),
+                *(self._doubled(limit), self._bounds[begin : begin + chunk], rest),
+            )
         return min(limit, self._halved(int(self._bounds.min())))
 
     def _halved(self, total: int) -> int:
@@ -151,7 +160,7 @@ class SlotSearch:
     def run(self, limit: int, deadline: Deadline) -> Found:
         """Search for the cheapest order that costs less than `limit`."""
         if self._bounds is None:
-            self.bound(limit)
+            self.bound(limit, deadline)
         bounds = self._bounds
         assert bounds is not None
         below, best = self._doubled(limit), None
@@ -161,12 +170,14 @@ class SlotSearch:
             if bound >= below:
                 break
             if deadline.expired:
-                lowest_open = min(bound, lowest_open or bound)
+                lowest_open = bound
                 break
             found = self._search(int(number), below, deadline)
             if found is None:
-                lowest_open = min(bound, lowest_open or bound)
-            elif found[0] < below:
+                # What is not decided here would not be decided elsewhere for a like effort.
+                lowest_open = bound
+                break
+            if found[0] < below:
                 below, best = found
         bound = self._halved(below if lowest_open is None else min(below, lowest_open))
         return Found(bound, best, lowest_open is None)
@@ -185,10 +196,14 @@ class SlotSearch:
         kernels.fill_equal(prices, self._signatures, self._count, equal)
         bits, room = len(self._runners), _FIRST_ROOM
         while room <= _MOST_ROOM and not deadline.expired:
+            if room > _QUICK_ROOM and deadline.remaining < _PATIENCE:
+                break
             arrays = [np.zeros(room, dtype=np.int64) for _ in range(3)]
             tables = [np.zeros(2 * room, dtype=np.int64) for _ in range(2)]
             last = kernels.search_sequence(
-                self._steps(), rest, equal, bits, self._visit, below, *arrays, *tables
+                *(self._steps(), rest, equal, bits, self._middle, self._edge, below),
+                *arrays,
+                *tables,
             )
             if last == kernels.NONE_BELOW:
                 return below, None
@@ -248,6 +263,26 @@ class SlotSearch:
         return tuple(each for each in range(self._classes) if each not in placed)
 
 
+def _visit_prices(runs: Sequence[int]) -> tuple[int, int, int]:
+    """What a visit costs at least, and what the first one in a slot saves, inside and at an end.
+
+    Call the runs of low price light, and signatures that differ in them alone a family. In a slot,
+    a step between families costs a heavy run at least and one within a family a light run. With
+    all members of a family sharing the price of the step to it, that is a price per visit, less one
+    heavy step for the slot's first family. At an end, that family is the outside's own.
+    """
+    if not runs:
+        return 0, 0, 0
+    ranked = sorted(runs)
+    light, best = ranked[0], (ranked[0], ranked[0], 0)
+    for number in range(1, len(ranked)):
+        heavy = ranked[number]
+        visit = light + (heavy - light) // (1 << number)
+        if visit > 2 * best[0]:
+            best = visit, heavy, heavy - light
+    return best
+
+
 def groups_of(
     classes: int, covers: Sequence[Cover], runners: Sequence[Runner]
 ) -> dict[tuple[int, int], list[int]]:
@@ -260,7 +295,7 @@ def groups_of(
     return groups
 
 
-def _bits(each: int, accesses: Sequence[Cover] | Sequence[Runner]) -> int:
+def _bits(each: int, accesses: Sequence[Cover | Runner]) -> int:
     return sum(1 << number for number, access in enumerate(accesses) if each in access.wanted)
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
-from itertools import count, product
-from math import prod
+from itertools import count
 from typing import TYPE_CHECKING, TypeAlias
 
+from reorder_solver.backends.dynamic.prefix_table import OutOfTimeError
 from reorder_solver.backends.modes.runs import RunSearch
 from reorder_solver.backends.modes.slots import LARGEST_TOTAL, Cover, Found, Runner, SlotSearch
+from reorder_solver.backends.modes.table import table_search
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -98,12 +99,12 @@ class Linear:
         most += sum(runner.run * (len(self._sizes) + 2) for runner in runners)
         return most >= LARGEST_TOTAL
 
-    def bound(self, limit: int) -> int:
+    def bound(self, limit: int, deadline: Deadline | None = None) -> int:
         """A lower bound on what the vector costs, or `limit` if that is lower."""
         if self.fixed >= limit or self._relaxed is None:
             return min(self.fixed, limit)
         room = self._room(limit, self._credit)
-        return self._total(self._relaxed.bound(room), room, limit, self._credit)
+        return self._total(self._relaxed.bound(room, deadline), room, limit, self._credit)
 
     def _room(self, limit: int, credit: int) -> int:
         """What the linear prices may add up to; past the end of all of them, it is no matter."""
@@ -133,25 +134,40 @@ class Linear:
     def run_exactly(self, limit: int, deadline: Deadline) -> Found:
         """As :meth:`run`, at the true prices."""
         search, dropped = self._search(raised=False)
-        if search is None or dropped:
-            return Found(min(limit, self.fixed), None, is_exact=False)
+        if search is None and not dropped:
+            return self.run(limit, deadline)
         room = self._room(limit, 0)
-        found = search.run(room, deadline)
+        found = Found(0, None, is_exact=False)
+        if search is not None and not dropped:
+            found = search.run(room, deadline)
+        if not found.is_exact:
+            found = self._by_table(room, deadline) or found
         return Found(self._total(found.bound, room, limit, 0), found.order, found.is_exact)
+
+    def _by_table(self, room: int, deadline: Deadline) -> Found | None:
+        """The dynamic programme over all subsets, if there are few enough classes."""
+        runners = [Runner(classes, option.run) for classes, option in self._runs]
+        if self._is_large(self._covers, runners):
+            return None
+        try:
+            return table_search(self._sizes, self._covers, runners, room, deadline)
+        except OutOfTimeError:
+            return None
 
 
 @dataclass(order=True, slots=True)
 class _Entry:
-    """A vector on its way: `stage` 0 bounded by its fixed prices, 1 by a bound, 2 searched."""
+    """Options of the first accesses; `stage` 1 once they are bounded, deeper entries first."""
 
     bound: int
+    height: int
     stage: int
     number: int
     vector: Vector
 
 
 class VectorSearch:
-    """All vectors of a few accesses, best bound first.
+    """All vectors of a few accesses, one access after the other, best bound first.
 
     Parameters
     ----------
@@ -161,6 +177,10 @@ class VectorSearch:
         Per access.
     offer : callable
         Takes an order found, returns what it or a better one known costs (None if no order is).
+    tails : sequence of int, optional
+        ``tails[k]``: what the accesses from number `k` on cost at least, whatever the order;
+        one entry more than accesses. What the first ones cost comes on top of it (Verfaillie,
+        Lemaitre and Schiex 1996, "Russian doll search").
     """
 
     def __init__(
@@ -169,20 +189,28 @@ class VectorSearch:
         wanted: Sequence[frozenset[int]],
         options: Sequence[tuple[Option, ...]],
         offer: Callable[[tuple[int, ...]], int | None],
+        tails: Sequence[int] | None = None,
     ) -> None:
         self._sizes, self._wanted = sizes, wanted
+        self._options = options
         self._offer = offer
-        numbers = count()
-        self._heap = [
-            _Entry(sum(option.fixed for option in vector), 0, next(numbers), vector)
-            for vector in product(*options)
-        ]
-        heapq.heapify(self._heap)
+        self._tails = [0] * (len(options) + 1) if tails is None else list(tails)
+        self._numbers = count()
+        self._heap: list[_Entry] = []
+        self._push((), self._tails[0])
 
-    @staticmethod
-    def vectors(options: Sequence[tuple[Option, ...]]) -> int:
-        """How many there are."""
-        return prod(len(each) for each in options)
+    def _push(self, vector: Vector, bound: int, stage: int = 0) -> None:
+        entry = _Entry(bound, -len(vector), stage, next(self._numbers), vector)
+        heapq.heappush(self._heap, entry)
+
+    def _branch(self, entry: _Entry) -> None:
+        """One entry for each option of the next access."""
+        depth = len(entry.vector)
+        for option in self._options[depth]:
+            vector = (*entry.vector, option)
+            fixed = sum(each.fixed for each in vector) + self._tails[depth + 1]
+            # Without runs or span to pay for, there is nothing new to find out.
+            self._push(vector, max(entry.bound, fixed), int(option.is_flat and depth > 0))
 
     def run(
         self, limit: int | None, deadline: Deadline, report: Callable[[int], None]
@@ -215,11 +243,15 @@ class VectorSearch:
                 return known, False
             entry = heapq.heappop(self._heap)
             below = entry.bound + 1 + _END if limit is None else limit
-            linear = Linear(self._sizes, self._wanted, entry.vector)
+            depth = len(entry.vector)
+            linear = Linear(self._sizes, self._wanted[:depth], entry.vector)
             if entry.stage == 0:
-                entry.bound = max(entry.bound, linear.bound(below))
-                entry.stage = 1
-                heapq.heappush(self._heap, entry)
+                tail = self._tails[depth]
+                bound = linear.bound(max(0, below - tail), deadline) + tail
+                self._push(entry.vector, max(entry.bound, bound), 1)
+                continue
+            if depth < len(self._options):
+                self._branch(entry)
                 continue
             found = linear.run(below, deadline)
             if found.order is not None:
