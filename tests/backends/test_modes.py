@@ -18,6 +18,7 @@ from reorder_solver.backends.modes.many import ManyAccesses
 from reorder_solver.backends.modes.options import Option, options_of
 from reorder_solver.backends.modes.regions import Regions
 from reorder_solver.backends.modes.runs import RunSearch
+from reorder_solver.backends.modes.single_cover import SingleCover
 from reorder_solver.backends.modes.slots import Cover, Runner, SlotSearch, event_sequences
 from reorder_solver.backends.modes.table import table_search
 from reorder_solver.backends.modes.vectors import Linear
@@ -332,3 +333,22 @@ def test_table_search_finds_the_cheapest_order() -> None:
         assert found.bound == (HIGH if least is None else least)
         if found.order is not None:
             assert _price(found.order, sizes, covers, runners) == least
+
+
+def test_single_cover_finds_the_cheapest_order() -> None:
+    """One cover, signatures that it does not want itself included."""
+    rng = np.random.default_rng(80)
+    for _ in range(80):
+        classes = int(rng.integers(1, 7))
+        sizes = [int(size) for size in rng.integers(1, 6, size=classes)]
+        cover = Cover(_some(rng, classes), None if rng.random() < 0.2 else int(rng.integers(1, 40)))
+        runners = _runners(rng, classes, int(rng.integers(1, 5)))
+        least = _least(sizes, [cover], runners)
+        search = SingleCover(sizes, cover, runners)
+        found = search.run(HIGH, NEVER)
+        assert least is not None
+        assert found.is_exact
+        assert found.order is not None
+        assert found.bound == least == _price(found.order, sizes, [cover], runners)
+        at_least = search.run(least, NEVER)
+        assert (at_least.bound, at_least.order, at_least.is_exact) == (least, None, True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from reorder_solver.backends.dynamic.prefix_table import OutOfTimeError
 from reorder_solver.backends.modes.runs import RunSearch
+from reorder_solver.backends.modes.single_cover import MOST_RUNNERS, SingleCover
 from reorder_solver.backends.modes.slots import LARGEST_TOTAL, Cover, Found, Runner, SlotSearch
 from reorder_solver.backends.modes.table import table_search
 
@@ -141,18 +142,22 @@ class Linear:
         if search is not None and not dropped:
             found = search.run(room, deadline)
         if not found.is_exact:
-            found = self._by_table(room, deadline) or found
+            found = self._by_tables(room, deadline) or found
         return Found(self._total(found.bound, room, limit, 0), found.order, found.is_exact)
 
-    def _by_table(self, room: int, deadline: Deadline) -> Found | None:
-        """The dynamic programme over all subsets, if there are few enough classes."""
+    def _by_tables(self, room: int, deadline: Deadline) -> Found | None:
+        """The methods that go through everything, if there are few enough classes or accesses."""
         runners = [Runner(classes, option.run) for classes, option in self._runs]
         if self._is_large(self._covers, runners):
             return None
         try:
-            return table_search(self._sizes, self._covers, runners, room, deadline)
+            found = table_search(self._sizes, self._covers, runners, room, deadline)
+            if found is None and len(self._covers) == 1 and len(runners) <= MOST_RUNNERS:
+                single = SingleCover(self._sizes, self._covers[0], runners)
+                found = single.run(room, deadline) if single.is_quick else None
         except OutOfTimeError:
             return None
+        return found
 
 
 @dataclass(order=True, slots=True)
