@@ -27,15 +27,22 @@ NETWORKS = (
     "googlenet",
     "efficientnet_b0",
     "squeezenet1_1",
+    "densenet201",
+    "efficientnet_v2_s",
+    "inception_v3",
+    "regnet_y_400mf",
 )
-AMOUNTS = (0.25, 0.5)
-SCORE, SEED, IMAGE = "l2", 0, 224
+AMOUNTS = (0.25, 0.5, 0.75)
+SCORE, SEED = "l2", 0
+#: Side of the square input, where it is not the usual one: bytes depend on it.
+IMAGE, IMAGES = 224, {"inception_v3": 299}
 
 
 def exported(network: str) -> list[dict[str, Any]]:
     """Write one instance per amount; return their manifest entries."""
     model = ta.load_model(f"torchvision:{network}", seed=SEED)
-    images = torch.zeros(2, 3, IMAGE, IMAGE)
+    side = IMAGES.get(network, IMAGE)
+    images = torch.zeros(2, 3, side, side)
     entries = []
     for amount in AMOUNTS:
         masks = ta.prune_inputs(model, images, score=SCORE, amount=amount, seed=SEED)
@@ -46,7 +53,7 @@ def exported(network: str) -> list[dict[str, Any]]:
             "score": SCORE,
             "amount": amount,
             "seed": SEED,
-            "image": IMAGE,
+            "image": side,
             "versions": {"torch": torch.__version__, "torchvision": torchvision.__version__},
         }
         instance = ta.extract(model, images, masks).instance.replace(name=name, meta=source)

@@ -92,12 +92,15 @@ class CoveringSolution:
         A proven lower bound on the optimum, at least zero.
     is_optimal : bool
         Whether `value` is proven to be the optimum, and so equal to `lower_bound`.
+    gave_up : bool
+        Whether the engine stopped at a limit, so that more time or effort could tell more.
     """
 
     chosen: tuple[int, ...] | None
     value: int | None
     lower_bound: int
     is_optimal: bool
+    gave_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,16 +224,26 @@ def dual_bound(model: Covering) -> int:
     Each constraint in turn takes what it can use of its members' remaining weights; it then
     costs at least the sum of its `demand` smallest shares. In exact integers, so a proof.
     """
+    return dual_support(model)[0]
+
+
+def dual_support(model: Covering) -> tuple[int, list[int]]:
+    """The bound of :func:`dual_bound`, and which constraints by themselves give as much."""
     left = list(model.weights)
     bound = 0
-    for members, demand in sorted(model.constraints, key=lambda pair: len(pair[0]) - pair[1]):
+    used: list[int] = []
+    ranked = sorted(enumerate(model.constraints), key=lambda pair: len(pair[1][0]) - pair[1][1])
+    for number, (members, demand) in ranked:
         if demand <= 0:
             continue
         smallest = sorted(left[item] for item in members)[:demand]
+        if not smallest[-1]:
+            continue
         bound += sum(smallest)
+        used.append(number)
         for item in members:
             left[item] -= min(left[item], smallest[-1])
-    return bound
+    return bound, used
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +275,12 @@ class Baseline:
         return cls(model, chosen, model.cost(chosen), dual_bound(model))
 
     def conclude(
-        self, chosen: Iterable[int] | None = None, bound: int = 0, *, is_proof: bool = True
+        self,
+        chosen: Iterable[int] | None = None,
+        bound: int = 0,
+        *,
+        is_proof: bool = True,
+        gave_up: bool = False,
     ) -> CoveringSolution:
         """Combine with an engine's answer, believed only as far as it can be true.
 
@@ -274,6 +292,8 @@ class Baseline:
             The engine's lower bound, in the weights of the model; ignored if a cover refutes it.
         is_proof : bool
             Whether the bound may close the gap.
+        gave_up : bool
+            Whether the engine stopped at a limit.
         """
         best, value = self.chosen, self.value
         if chosen is not None and self.model.is_covered(taken := set(chosen)):
@@ -290,7 +310,8 @@ class Baseline:
         bound = max(bound, self.bound)
         # Every cost is a multiple of the common divisor.
         bound = -(-bound // unit) * unit
-        return CoveringSolution(best, value, bound, is_optimal=value == bound)
+        is_optimal = value == bound
+        return CoveringSolution(best, value, bound, is_optimal, gave_up and not is_optimal)
 
 
 def _memberships(model: Covering) -> list[list[int]]:

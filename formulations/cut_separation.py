@@ -100,11 +100,12 @@ def _cuts_below_two(capacities: FloatArray) -> BoolArray:
         )
         is_joined = attached >= 2.0 - _NOISE
         is_joined[-1] = True
-        later = np.flatnonzero(is_joined[1:]) + 1
-        count, merged = _components(order.size, order[later - 1], order[later])
-        joined = np.zeros((count, order.size))
-        joined[merged, np.arange(order.size)] = 1.0
-        capacities = joined @ capacities @ joined.T
+        is_joined[0] = False
+        firsts = np.flatnonzero(~is_joined)
+        merged = np.empty_like(order)
+        merged[order] = np.cumsum(~is_joined) - 1
+        capacities = np.add.reduceat(capacities[np.ix_(order, order)], firsts, axis=0)
+        capacities = np.add.reduceat(capacities, firsts, axis=1)
         np.fill_diagonal(capacities, 0.0)
         labels = merged[labels]
     return np.array(found, dtype=np.bool_).reshape(len(found), labels.size)

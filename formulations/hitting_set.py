@@ -60,6 +60,7 @@ def solve_cpsat(
     model: Covering,
     *,
     time_limit: float | None = None,
+    effort: float | None = None,
     seed: int = 0,
     threads: int = 1,
     hint: Iterable[int] | None = None,
@@ -71,6 +72,8 @@ def solve_cpsat(
     model : Covering
     time_limit : float, optional
         Wall-clock seconds, from the call on.
+    effort : float, optional
+        A limit in CP-SAT's deterministic time, which is about seconds.
     seed : int
         With one thread and no time limit reached, the same seed gives the same answer.
     threads : int
@@ -102,10 +105,10 @@ def solve_cpsat(
     program, variables = _cpsat_model(scaled, set(baseline.chosen))
     left = None if time_limit is None else time_limit - (time.monotonic() - start)
     if left is not None and left <= 0:
-        return baseline.conclude()
-    chosen, bound = _run_cpsat(program, variables, left, seed, threads)
+        return baseline.conclude(gave_up=True)
+    chosen, bound, gave_up = _run_cpsat(program, variables, left, effort, seed, threads)
     items = None if chosen is None else [scaled.items[variable] for variable in chosen]
-    return baseline.conclude(items, scaled.unit * bound)
+    return baseline.conclude(items, scaled.unit * bound, gave_up=gave_up)
 
 
 def _cpsat_model(
@@ -130,10 +133,11 @@ def _run_cpsat(
     program: cp_model.CpModel,
     variables: list[cp_model.IntVar],
     seconds: float | None,
+    effort: float | None,
     seed: int,
     threads: int,
-) -> tuple[list[int] | None, int]:
-    """Return the variables that are one in the best solution, if any, and the bound."""
+) -> tuple[list[int] | None, int, bool]:
+    """Return the variables that are one in the best solution, the bound, and if a limit was hit."""
     cp_model = import_cp_model()
     solver = cp_model.CpSolver()
     parameters = solver.parameters
@@ -147,18 +151,19 @@ def _run_cpsat(
         parameters.subsolvers.extend(_PORTFOLIO)
     if seconds is not None:
         parameters.max_time_in_seconds = seconds
+    if effort is not None:
+        parameters.max_deterministic_time = effort
     status = solve_interruptibly(solver, program)
     if status == cp_model.MODEL_INVALID:
         raise RuntimeError(f"CP-SAT refused the model: {program.validate()}")
     if status == cp_model.INFEASIBLE:  # choosing all items always covers
-        return None, 0
+        return None, 0, False
     # The bound of the response is an integer, that of the solver a float.
     bound = int(solver.response_proto.inner_objective_lower_bound)
     if status == cp_model.UNKNOWN:
-        return None, bound
-    return [
-        number for number, variable in enumerate(variables) if solver.boolean_value(variable)
-    ], bound
+        return None, bound, True
+    chosen = [number for number, variable in enumerate(variables) if solver.boolean_value(variable)]
+    return chosen, bound, status != cp_model.OPTIMAL
 
 
 def solve_pulp(

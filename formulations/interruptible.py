@@ -6,11 +6,16 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ortools.sat.python import cp_model
 
 
 def solve_interruptibly(
-    solver: cp_model.CpSolver, model: cp_model.CpModel
+    solver: cp_model.CpSolver,
+    model: cp_model.CpModel,
+    listener: cp_model.CpSolverSolutionCallback | None = None,
+    poll: Callable[[], None] | None = None,
 ) -> cp_model.CpSolverStatus:
     """Solve in a worker thread, and stop the search when the calling thread is interrupted.
 
@@ -22,6 +27,10 @@ def solve_interruptibly(
     solver : ortools.sat.python.cp_model.CpSolver
         With its parameters set; its own handling of SIGINT is switched off.
     model : ortools.sat.python.cp_model.CpModel
+    listener : CpSolverSolutionCallback, optional
+        Hears of solutions, in a thread of the solver.
+    poll : callable, optional
+        Called ten times a second in the calling thread; may raise to end the search.
 
     Returns
     -------
@@ -35,12 +44,13 @@ def solve_interruptibly(
         ended by then.
     """
     solver.parameters.catch_sigint_signal = False
-    search = _Search(solver, model)
+    search = _Search(solver, model, listener)
     try:
         search.thread.start()
         # Not Thread.join: in CPython 3.11 an interrupted join takes a running thread for ended.
         while not search.finished.wait(0.1):
-            pass
+            if poll is not None:
+                poll()
     except BaseException:
         search.cancel()
         raise
@@ -53,13 +63,19 @@ def solve_interruptibly(
 class _Search:
     """One call of a solver in a thread of its own."""
 
-    def __init__(self, solver: cp_model.CpSolver, model: cp_model.CpModel) -> None:
+    def __init__(
+        self,
+        solver: cp_model.CpSolver,
+        model: cp_model.CpModel,
+        listener: cp_model.CpSolverSolutionCallback | None,
+    ) -> None:
         self.thread = threading.Thread(target=self._work, name="cp-sat", daemon=True)
         self.finished = threading.Event()
         self.status: cp_model.CpSolverStatus
         self.error: BaseException | None = None
         self._solver = solver
         self._model = model
+        self._listener = listener
         self._begun = threading.Event()
         self._cancelled = threading.Event()
 
@@ -67,7 +83,8 @@ class _Search:
         self._begun.set()
         try:
             if not self._cancelled.is_set():
-                self.status = self._solver.solve(self._model)
+                listening = () if self._listener is None else (self._listener,)
+                self.status = self._solver.solve(self._model, *listening)
         except BaseException as error:  # handed over to the calling thread
             self.error = error
         finally:

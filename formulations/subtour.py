@@ -102,6 +102,7 @@ def subtour_bound(
     *,
     step: int = 1,
     tour: Sequence[int] | IntArray | None = None,
+    closed: BoolArray | None = None,
     target: int | None = None,
     time_limit: float | None = None,
     report: Callable[[int], None] | None = None,
@@ -116,6 +117,8 @@ def subtour_bound(
         A divisor of the length of every tour.
     tour : sequence of int, optional
         A good tour, to start from its edges; otherwise one is made.
+    closed : ndarray of bool, (sets, nodes), optional
+        Proper nonempty sets; only tours count that leave each of them just twice.
     target : int, optional
         Stop as soon as the bound is this high (the length of a known tour).
     time_limit : float, optional
@@ -142,7 +145,7 @@ def subtour_bound(
     count = distances.shape[0]
     if tour is not None and sorted(int(node) for node in tour) != list(range(count)):
         raise ValueError(f"the tour is no permutation of {count} nodes")
-    search = _Search(distances, step, target, report, end)
+    search = _Search(distances, step, closed, target, report, end)
     if count > 2 and not search.is_over:
         search.run(nearest_neighbour_tour(distances) if tour is None else np.asarray(tour))
     return search.best if count > 2 else replace(search.best, is_complete=True)
@@ -169,12 +172,14 @@ class _Search:
         self,
         distances: Distances,
         step: int,
+        closed: BoolArray | None,
         target: int | None,
         report: Callable[[int], None] | None,
         end: float,
     ) -> None:
         self._distances = distances
         self._step = step
+        self._closed = closed
         self._target = target
         self._report = report
         self._end = end
@@ -200,7 +205,7 @@ class _Search:
 
     def run(self, tour: IntArray) -> None:
         """Solve programme after programme, until nothing is missing or the search is over."""
-        program = EdgeProgram(self._count, self._unit)
+        program = EdgeProgram(self._count, self._unit, self._closed)
         self._add_edges(program, _first_edges(self._distances, tour))
         solution: LinearSolution | None = None
         follows_cuts, is_complete, rounds = False, False, 0
@@ -240,7 +245,13 @@ class _Search:
 
     def _take(self, solution: LinearSolution, members: BoolArray) -> IntArray | None:
         """Prove a solution's bound, keep the better, and return the edges it lacks."""
-        certificate = make_certificate(self._distances, solution.nodes, solution.cuts, members)
+        certificate = make_certificate(
+            self._distances,
+            solution.nodes,
+            solution.cuts,
+            members,
+            0 if self._closed is None else self._closed.shape[0],
+        )
         if certificate is None:
             return None
         numerator, keys, lowest = self._price(certificate)
@@ -254,11 +265,13 @@ class _Search:
 
     def _offer(self, certificate: Certificate, numerator: int) -> None:
         """Keep what is proven, if it is better."""
+        known = self.best
+        if numerator << known.exponent <= known.numerator << certificate.exponent:
+            return
         bound = round_up(numerator, certificate.exponent, self._step)
-        if bound > self.best.bound:
-            self.best = SubtourBound(bound, numerator, certificate.exponent, certificate)
-            if self._report is not None:
-                self._report(bound)
+        self.best = SubtourBound(bound, numerator, certificate.exponent, certificate)
+        if bound > known.bound and self._report is not None:
+            self._report(bound)
 
     def _price(self, certificate: Certificate) -> tuple[int, IntArray, IntArray]:
         """Work out all reduced costs.
@@ -282,7 +295,8 @@ class _Search:
             total += negative_part(self._count, block)
             rows, columns = np.nonzero(block < limit)
             found, more = block[rows, columns], (rows + first) * self._count + columns + first
-            is_new = ~np.isin(more, self._known)
+            place = np.minimum(np.searchsorted(self._known, more), self._known.size - 1)
+            is_new = self._known[place] != more
             found, more = found[is_new], more[is_new]
             np.minimum.at(lowest, more // self._count, found)
             np.minimum.at(lowest, more % self._count, found)

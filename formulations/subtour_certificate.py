@@ -11,6 +11,9 @@ long, whatever the numbers are (linear programming duality; Dantzig, Fulkerson, 
 Here they are integers over a power of two, and the sum is taken without any rounding, as a bound
 for a tour code has to be (Applegate et al. 2006, section 5.4).
 
+Where only tours count that leave certain *closed* sets just twice, those sets' numbers may be
+negative as well.
+
 References
 ----------
 G. Dantzig, R. Fulkerson, S. Johnson, "Solution of a large-scale traveling-salesman problem",
@@ -57,7 +60,7 @@ class Certificate:
     nodes : ndarray of int64, (nodes,)
         ``pi``, of any sign.
     sets : ndarray of int64, (sets,)
-        ``mu``, not negative.
+        ``mu``, negative for closed sets only.
     members : ndarray of bool, (sets, nodes)
         Which nodes are in each set: some, but not all.
     exponent : int
@@ -81,7 +84,12 @@ def check_distances(distances: Distances) -> None:
         raise ValueError("distances are too large: nodes times the largest is beyond 2**50")
 
 
-def check_certificate(distances: Distances, certificate: Certificate, step: int = 1) -> int:
+def check_certificate(
+    distances: Distances,
+    certificate: Certificate,
+    step: int = 1,
+    closed: BoolArray | None = None,
+) -> int:
     """Work out, in integers, the bound on tours that `certificate` proves.
 
     Parameters
@@ -93,6 +101,8 @@ def check_certificate(distances: Distances, certificate: Certificate, step: int 
     step : int
         A divisor of the length of every tour, on the caller's word. The bound is rounded up to a
         multiple of it.
+    closed : ndarray of bool, (sets, nodes), optional
+        Sets that every tour in question leaves just twice.
 
     Returns
     -------
@@ -103,13 +113,15 @@ def check_certificate(distances: Distances, certificate: Certificate, step: int 
     ------
     ValueError
         If `distances` are not as above or too large, or the certificate is malformed: wrong
-        shapes or types, a set of no or all nodes, a negative ``mu``, or numbers so large that
-        their sums might leave 64 bits.
+        shapes or types, a set of no or all nodes, a negative ``mu`` of a set that is not closed,
+        or numbers so large that their sums might leave 64 bits.
     """
     check_distances(distances)
     if step < 1:
         raise ValueError(f"the step must be positive, not {step}")
-    return round_up(exact_bound(distances, certificate), certificate.exponent, step)
+    numerator = exact_bound(distances, certificate)
+    check_signs(certificate, closed)
+    return round_up(numerator, certificate.exponent, step)
 
 
 def round_up(numerator: int, exponent: int, step: int) -> int:
@@ -117,8 +129,26 @@ def round_up(numerator: int, exponent: int, step: int) -> int:
     return -(-numerator // (step << exponent)) * step
 
 
+def check_signs(certificate: Certificate, closed: BoolArray | None) -> None:
+    """Raise ValueError if a set that is not among the `closed` ones has a negative number."""
+    negative = certificate.members[certificate.sets < 0]
+    if not negative.shape[0]:
+        return
+    known = set() if closed is None else {side_of(row) for row in closed}
+    if any(side_of(row) not in known for row in negative):
+        raise ValueError("the number of a set is negative")
+
+
+def side_of(members: BoolArray) -> bytes:
+    """A key of a set of nodes, the same for its complement."""
+    return bytes(members ^ members[0])
+
+
 def exact_bound(distances: Distances, certificate: Certificate) -> int:
-    """The bound that `certificate` proves, times ``2**exponent``; see :func:`check_certificate`."""
+    """The bound that `certificate` proves, times ``2**exponent``; see :func:`check_certificate`.
+
+    That negative numbers belong to closed sets is taken for granted.
+    """
     total = constant_part(distances, certificate)
     for _first, costs in reduced_costs(distances, certificate):
         total += negative_part(distances.shape[0], costs)
@@ -176,10 +206,35 @@ def reduced_costs(distances: Distances, certificate: Certificate) -> Iterator[tu
         first = last
 
 
+def reduced_costs_of(
+    distances: Distances, certificate: Certificate, tails: IntArray, heads: IntArray
+) -> IntArray:
+    """The reduced costs of some edges, times ``2**exponent``."""
+    inside = certificate.sets @ certificate.members.astype(np.int64)
+    own = certificate.nodes + inside
+    costs = distances[tails, heads].astype(np.int64) << certificate.exponent
+    costs -= own[tails] + own[heads]
+    for mu, members in zip(certificate.sets, certificate.members, strict=True):
+        costs += 2 * mu * (members[tails] & members[heads])
+    return costs
+
+
 def make_certificate(
-    distances: Distances, nodes: FloatArray, sets: FloatArray, members: BoolArray
+    distances: Distances,
+    nodes: FloatArray,
+    sets: FloatArray,
+    members: BoolArray,
+    n_closed: int = 0,
 ) -> Certificate | None:
     """Round a dual solution of the linear programme to a grid that is fine and safe.
+
+    Parameters
+    ----------
+    distances : ndarray of int, (nodes, nodes)
+    nodes, sets : ndarray of float64
+    members : ndarray of bool, (sets, nodes)
+        The first `n_closed` of the sets are closed.
+    n_closed : int
 
     Returns
     -------
@@ -187,10 +242,11 @@ def make_certificate(
         None if there is no such grid, as for numbers that are not finite.
     """
     used = sets > 0.0
+    used[:n_closed] = sets[:n_closed] != 0.0
     sets, members = sets[used], members[used]
     count = distances.shape[0]
     size = float(_largest(distances)) + 2.0 * float(np.abs(nodes).max(initial=0.0))
-    size += 2.0 * float(sets.sum())
+    size += 2.0 * float(np.abs(sets).sum())
     if not np.isfinite(size):
         return None
     # One unit for each rounding, so that they cannot carry a sum over a limit.
@@ -218,13 +274,11 @@ def _check(distances: Distances, certificate: Certificate) -> None:
         raise ValueError("the numbers of the sets must be 64-bit integers, their members booleans")
     if members.shape != (sets.size, count):
         raise ValueError(f"the members of {sets.size} sets have the shape {members.shape}")
-    if sets.size and int(sets.min()) < 0:
-        raise ValueError("the number of a set is negative")
     if bool(members.all(axis=1).any()) or not bool(members.any(axis=1).all()):
         raise ValueError("a set has no nodes, or all")
     if not 0 <= certificate.exponent <= 62:
         raise ValueError(f"the exponent {certificate.exponent} is not between 0 and 62")
-    weight = sum(sets.tolist())
+    weight = sum(abs(mu) for mu in sets.tolist())
     size = (_largest(distances) << certificate.exponent) + 2 * _largest(nodes) + 2 * weight
     if size * count > _SUM_LIMIT or 2 * weight > _FLOAT_LIMIT:
         raise ValueError("the numbers of the certificate are too large to be added up in 64 bits")

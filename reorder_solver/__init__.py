@@ -21,6 +21,7 @@ from reorder_solver.core.prices import Mode, Objective, PriceList
 from reorder_solver.core.result import Progress, Result, Status, StopReason
 from reorder_solver.core.verify import verify
 from reorder_solver.formats import read_instance, read_result, write_instance, write_result
+from reorder_solver.proofs import check_proof
 from reorder_solver.solve import solve
 
 __version__ = "0.1.0"
@@ -50,6 +51,7 @@ __all__ = [
     "UnknownBackendError",
     "UnsupportedError",
     "VerificationError",
+    "check_proof",
     "digest",
     "evaluate",
     "read_instance",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reorder_solver.core.limits import Deadline
+    from reorder_solver.core.proof import ComponentPart
     from reorder_solver.presolve import Cost, Orders, Problem
 
 
@@ -29,15 +30,25 @@ class Incumbent:
         Of `orders`, worked out here.
     lower_bound : int or None
         Highest proven bound on the primary cost.
+    proof : ViewsPart or RunsPart or None
+        Of `lower_bound`, where the backend gave one.
     """
 
     problem: Problem
     orders: Orders | None = None
     cost: Cost | None = None
     lower_bound: int | None = None
+    proof: ComponentPart | None = None
 
-    def offer(self, orders: Orders | None, lower_bound: int | None) -> bool:
+    def offer(
+        self,
+        orders: Orders | None,
+        lower_bound: int | None,
+        proof: ComponentPart | None = None,
+    ) -> bool:
         """Take over what is better; return whether anything was.
+
+        A `proof` is kept if it is of the bound that is known then.
 
         Raises
         ------
@@ -48,7 +59,10 @@ class Incumbent:
         better = orders is not None and self._offer_orders(orders)
         if lower_bound is not None and (self.lower_bound is None or lower_bound > self.lower_bound):
             self.lower_bound = int(lower_bound)
+            self.proof = None
             better = True
+        if proof is not None and self.proof is None and proof.bound == self.lower_bound:
+            self.proof = proof
         if self.cost is not None and self.cost.primary == 0 and self.lower_bound is None:
             # Prices are never negative, so a free layout proves itself.
             self.lower_bound = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from reorder_solver.backends import Backend, Task, make_backend
@@ -23,6 +23,7 @@ from reorder_solver.presolve import (
     Presolved,
     ViewSet,
     compile_problem,
+    lift_proof,
     presolve,
 )
 
@@ -201,7 +202,7 @@ class _Run:
             answer = self.backend.solve(task)
             if answer.infeasible:
                 raise BackendContractError("claims infeasible, but a feasible layout is known")
-            incumbent.offer(answer.orders, answer.lower_bound)
+            incumbent.offer(answer.orders, answer.lower_bound, answer.proof)
         except BackendContractError as error:
             raise BackendContractError(f"backend {self.backend.name!r}: {error}") from None
         return answer.stop_reason
@@ -230,7 +231,12 @@ class _Run:
         if warm_start is not None:
             best = self._better(best, warm_start, compiled.problem.objective)
         status = Status.NO_SOLUTION if best is None else Status.FEASIBLE
-        return self._result(compiled, best, bound, status, stop)
+        result = self._result(compiled, best, bound, status, stop)
+        parts = [None if each.lower_bound == 0 else each.proof for each in incumbents]
+        proof = lift_proof(compiled, reduced, parts)
+        if proof.bound != result.lower_bound:
+            return result
+        return replace(result, proof=proof)
 
     def _better(
         self, best: _Evaluated | None, warm_start: Layout, objective: Objective

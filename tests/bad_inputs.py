@@ -339,3 +339,53 @@ def _result_edits() -> Iterator[tuple[tuple[str | int, ...], object, str]]:
     yield ("accesses", "a", "span"), -1, "accesses.a.span: must be at least 0"
     yield ("accesses", "a", "n"), 5, "accesses.a: unknown field 'n'"
     yield ("accesses", "a", "channels"), MISSING, "accesses.a: field 'channels' is missing"
+    yield from _proof_edits()
+
+
+def _proof_edits() -> Iterator[tuple[tuple[str | int, ...], object, str]]:
+    parts: tuple[str | int, ...] = ("proof", "parts")
+    yield ("proof",), None, "proof: must be an object, got null"
+    yield ("proof",), {}, "proof: field 'parts' is missing"
+    yield ("proof", "bound"), 3, "proof: unknown field 'bound'"
+    yield parts, {}, "proof.parts: must be a list, got an object"
+    yield (*parts, 0), 5, "proof.parts[0]: must be an object, got 5"
+    yield (*parts, 0, "kind"), MISSING, "proof.parts[0]: field 'kind' is missing"
+    yield (*parts, 0, "kind"), "cost", "parts[0].kind: must be one of views, runs, constant"
+    yield (*parts, 0, "kind"), ["views"], "parts[0].kind: must be one of views, runs, constant"
+    yield (*parts, 0, "kind"), "views", "proof.parts[0]: field 'constraints' is missing"
+    yield (*parts, 0, "tree"), [], "proof.parts[0]: unknown field 'tree'"
+    yield (*parts, 0, "bound"), -1, "parts[0].bound: must be at least 0, got -1"
+    yield (*parts, 0, "bound"), 1.0, "parts[0].bound: must be an integer, got 1.0"
+    yield (*parts, 0, "accesses"), "c", "parts[0].accesses: must be a list, got 'c'"
+    yield (*parts, 0, "accesses", 0), 7, "parts[0].accesses[0]: must be a string, got 7"
+    yield (*parts, 0, "accesses", 0), "", "parts[0].accesses[0]: must not be empty"
+    one = (*parts, 1, "constraints", 0)
+    place = "proof.parts[1].constraints[0]"
+    yield one, [], f"{place}: must list 2 values, got 0"
+    yield (*one, 0), [0, 1], f"{place}[0]: must be a range string, got a list"
+    yield (*one, 0), "0-2", f"{place}[0]: channel 2 is outside 0..1"
+    yield (*one, 0), "0,0", f"{place}[0]: names a member twice"
+    yield (*one, 0), "1,0-1", f"{place}[0]: names channels twice"
+    yield (*one, 1), 0, f"{place}[1]: must be at least 1, got 0"
+    runs = (*parts, 2)
+    yield (*runs, "tensors"), ["y"], "parts[2].nodes: must have a list for each of the 1 tensors"
+    yield (*runs, "nodes", 0, 1), -3, "parts[2].nodes[0][1]: must be at least 0, got -3"
+    yield (*runs, "nodes", 0, 1), True, "parts[2].nodes[0][1]: must be an integer, got true"
+    tree = (*runs, "tree")
+    place = "proof.parts[2].tree"
+    yield tree, [], f"{place}: must not be empty"
+    yield (*tree, 3), MISSING, f"{place}[0]: the tree ends before this entry has what it holds"
+    yield tree, [{"split": [0, 1]}], f"{place}[0]: the tree ends before this entry"
+    yield (*tree, 0), {}, f"{place}[0]: must have one of the fields leaf, sieve, split"
+    yield (*tree, 0), {"merge": []}, f"{place}[0]: unknown field 'merge'"
+    yield (*tree, 0, "split"), [0], f"{place}[0].split: must list 2 values, got 1"
+    yield (*tree, 0, "split", 1), 4, f"{place}[0].split[1]: must be at most 3, got 4"
+    yield (*tree, 1, "sieve", "exponent"), 257, "sieve.exponent: must be at most 256, got 257"
+    yield (*tree, 1, "sieve", "nodes"), [0], "sieve.nodes: must list 4 integers, got 1"
+    yield (*tree, 1, "sieve", "nodes", 2), 0.5, "sieve.nodes[2]: must be an integer, got 0.5"
+    yield (*tree, 1, "sieve", "sets", 0, 0), "3", "sets[0][0]: channel 3 is outside 0..2"
+    yield (*tree, 1, "sieve", "sets", 0, 1), None, "sets[0][1]: must be an integer, got null"
+    leaf = {"leaf": {"exponent": 0, "nodes": [0, 0, 0, 0], "sets": []}}
+    sieve = {"sieve": leaf["leaf"]}
+    yield tree, [leaf, leaf], f"{place}: must be one tree"
+    yield tree, [sieve] * 5000 + [leaf], "levels of the tree are past the limit of 4096"

@@ -56,6 +56,26 @@ RESULT: dict[str, Any] = {
     "time_limit": None,
     "versions": {"reorder-solver": "0.1.0"},
     "times": {"total": 0.5},
+    # Well-formed, but no proof of anything.
+    "proof": {
+        "parts": [
+            {"kind": "constant", "bound": 3, "accesses": ["c"]},
+            {"kind": "views", "bound": 20, "accesses": ["a", "b"], "constraints": [["0-1", 1]]},
+            {
+                "kind": "runs",
+                "bound": 1,
+                "accesses": ["b"],
+                "tensors": ["y", "x"],
+                "nodes": [[1, 3], [5]],
+                "tree": [
+                    {"split": [0, 3]},
+                    {"sieve": {"exponent": 1, "nodes": [1, -2, 0, 4], "sets": [["0,2", -1]]}},
+                    {"leaf": {"exponent": 0, "nodes": [0, 0, 0, 0], "sets": []}},
+                    {"leaf": {"exponent": 2, "nodes": [9, 9, 9, 9], "sets": [["1", 5]]}},
+                ],
+            },
+        ]
+    },
 }
 
 

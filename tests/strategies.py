@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 import reorder_solver as rs
+from reorder_solver.core.proof import ConstantPart, Leaf, Proof, RunsPart, Sieve, Split, ViewsPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,6 +145,8 @@ def results(draw: Callable[..., object], instance: rs.Instance) -> rs.Result:
         "versions": draw(st.dictionaries(odd_ids, odd_ids, max_size=2)),
         "times": draw(st.dictionaries(odd_ids, st.floats(0, 1e6), max_size=2)),
     }
+    if draw(st.booleans()):
+        common["proof"] = draw(proofs())
     layout = draw(st.none() | layouts(instance))
     evaluation = None if layout is None else rs.evaluate(instance, layout, objective)
     if evaluation is None or evaluation.total is None:
@@ -160,6 +163,50 @@ def results(draw: Callable[..., object], instance: rs.Instance) -> rs.Result:
         tie_break=evaluation.tie_break,
         **common,
     )
+
+
+@st.composite
+def proofs(draw: Callable[..., object]) -> Proof:
+    """Well-formed proofs of whatever; members in the order in which files have them."""
+    names = st.lists(odd_ids, max_size=4, unique=True).map(tuple)
+    bounds = st.integers(0, 10**30)
+    members = st.lists(odd_ids, min_size=1, max_size=3, unique=True)
+    constraints = st.tuples(members.map(sorted).map(tuple), st.integers(1, 5))
+    parts = (
+        st.builds(ConstantPart, names, bounds)
+        | st.builds(ViewsPart, st.lists(constraints, max_size=3).map(tuple), bounds)
+        | _runs_parts(names, bounds)
+    )
+    return Proof(tuple(draw(st.lists(parts, max_size=3))))
+
+
+@st.composite
+def _runs_parts(
+    draw: Callable[..., object],
+    names: st.SearchStrategy[tuple[str, ...]],
+    bounds: st.SearchStrategy[int],
+) -> RunsPart[str, tuple[str, int]]:
+    tensors = draw(names)
+    nodes = [
+        (tensor, channel)
+        for tensor in tensors
+        for channel in draw(st.lists(st.integers(0, 10**9), max_size=3))
+    ]
+    numbers = st.integers(-(10**40), 10**40)
+    places = st.sets(st.integers(0, len(nodes) - 1)) if nodes else st.just(set())
+    leaves = st.builds(
+        Leaf,
+        st.lists(numbers, min_size=len(nodes) + 1, max_size=len(nodes) + 1).map(tuple),
+        st.lists(st.tuples(places.map(sorted).map(tuple), numbers), max_size=3).map(tuple),
+        st.integers(0, 256),
+    )
+    ends = st.integers(0, len(nodes))
+    trees = st.recursive(
+        leaves,
+        lambda inner: st.builds(Split, ends, ends, inner, inner) | st.builds(Sieve, leaves, inner),
+        max_leaves=4,
+    )
+    return RunsPart(draw(names), tensors, tuple(nodes), draw(trees), draw(bounds))
 
 
 _json_values = st.recursive(

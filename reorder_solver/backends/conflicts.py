@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from itertools import combinations, permutations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reorder_solver.backends.view_selection.triples import Triples, conflicting_triples
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    import numpy.typing as npt
-
+    from reorder_solver.backends.view_selection.triples import Words
     from reorder_solver.core.limits import Deadline
-    from reorder_solver.presolve import Problem, ViewSet
+    from reorder_solver.presolve import ViewSet
+
+__all__ = [
+    "Triples",
+    "conflicting_triples",
+    "fits",
+    "grow_clique",
+    "minimal_conflict",
+    "pair_cliques",
+    "triple_cliques",
+]
 
 
-def fits(base: ViewSet, accesses: Sequence[int]) -> bool:
+def fits(base: ViewSet, accesses: Iterable[int]) -> bool:
     """Whether all of `accesses` can be views together with those in `base`."""
     views = base.copy()
     return all(views.add(access) for access in accesses)
 
 
-def minimal_conflict(base: ViewSet, background: Sequence[int], failing: int) -> list[int]:
+def minimal_conflict(
+    base: ViewSet, background: Sequence[int], failing: int, deadline: Deadline | None = None
+) -> list[int]:
     """A conflict within `background` and `failing` of which every proper subset fits.
 
     Parameters
@@ -33,6 +45,8 @@ def minimal_conflict(base: ViewSet, background: Sequence[int], failing: int) -> 
         Accesses that fit together with `base`.
     failing : int
         An access that does not fit along with them.
+    deadline : Deadline, optional
+        Once it is over, the conflict is still one, but perhaps not minimal.
 
     Returns
     -------
@@ -41,147 +55,115 @@ def minimal_conflict(base: ViewSet, background: Sequence[int], failing: int) -> 
 
     Notes
     -----
-    QuickXplain (Junker 2004): O(k log(n/k)) tests for a conflict of k among n accesses.
+    QuickXplain (Junker 2004): O(k log(n/k)) tests for a conflict of k among n accesses. Of
+    several conflicts it tends to the one among the first of `background`.
     """
     start = base.copy()
     if not start.add(failing):
         return [failing]
-    return sorted([*_explain(start, list(background), known_conflict=False), failing])
+    return sorted([*_explain(start, list(background), deadline), failing])
 
 
-def _explain(base: ViewSet, candidates: list[int], *, known_conflict: bool) -> list[int]:
-    """A minimal subset of `candidates` that does not fit on `base`."""
-    if known_conflict:
-        return []
-    if len(candidates) == 1:
+def _explain(base: ViewSet, candidates: list[int], deadline: Deadline | None) -> list[int]:
+    """A minimal subset of `candidates`, which do not fit on `base`, that does not fit either."""
+    if len(candidates) == 1 or (deadline is not None and deadline.expired):
         return candidates
     half = len(candidates) // 2
     left, right = candidates[:half], candidates[half:]
     with_left = base.copy()
     left_fails = not all(with_left.add(access) for access in left)
-    from_right = [] if left_fails else _explain(with_left, right, known_conflict=False)
+    from_right = [] if left_fails else _explain(with_left, right, deadline)
     with_right = base.copy()
     right_fails = not all(with_right.add(access) for access in from_right)
-    return _explain(with_right, left, known_conflict=right_fails) + from_right
-
-
-def conflicting_triples(
-    problem: Problem, views: ViewSet, deadline: Deadline | None = None
-) -> npt.NDArray[np.bool_]:
-    """Which triples of accesses cannot all be views, as far as one tensor alone shows it.
-
-    Parameters
-    ----------
-    problem : Problem
-    views : ViewSet
-        Of `problem`, for the consecutive-ones rows of its accesses.
-    deadline : Deadline, optional
-        Once it is over, the triples not looked at yet are left open.
-
-    Returns
-    -------
-    ndarray of bool, shape (m, m, m)
-        Symmetric; True is a proof of conflict, False leaves it open.
-
-    Notes
-    -----
-    Three rows lack the consecutive-ones property exactly if they hold one of Tucker's (1972)
-    two forbidden patterns of three rows: each pair shares a column that the third lacks, or all
-    three share a column while each has one of its own. O(m^3 * classes / 64).
-    """
-    count = len(problem.accesses)
-    found = np.zeros((count, count, count), dtype=np.bool_)
-    by_tensor: dict[int, list[tuple[int, npt.NDArray[np.int64]]]] = {}
-    for access in range(count):
-        for tensor, leaves in views.rows(access) or []:
-            by_tensor.setdefault(tensor, []).append((access, leaves))
-    for tensor, rows in by_tensor.items():
-        owners = np.array([access for access, _ in rows])
-        matrix = np.zeros((len(rows), problem.sizes[tensor].size + 2), dtype=np.bool_)
-        for number, (_, leaves) in enumerate(rows):
-            matrix[number, leaves] = True
-        # An access with two rows on one tensor gives its triples from either of them.
-        a, b, c = np.nonzero(_triples(matrix, deadline))
-        for each in permutations((owners[a], owners[b], owners[c])):
-            found[each] = True
-    same = np.arange(count)
-    found[same, same, :] = found[same, :, same] = found[:, same, same] = False
-    return found
-
-
-def _triples(matrix: npt.NDArray[np.bool_], deadline: Deadline | None) -> npt.NDArray[np.bool_]:
-    """Conflicting triples of rows ``a < b < c``, 64 columns at a time."""
-    rows, columns = matrix.shape
-    padded = np.zeros((rows, -(-columns // 64) * 64), dtype=np.bool_)
-    padded[:, :columns] = matrix
-    has = np.packbits(padded, axis=1).view(np.uint64)
-    padded[:, :columns] = ~matrix
-    lacks = np.packbits(padded, axis=1).view(np.uint64)
-    found = np.zeros((rows, rows, rows), dtype=np.bool_)
-    for a in range(rows - 2):
-        if deadline is not None and deadline.expired:
-            break
-        for b in range(a + 1, rows - 1):
-            third, not_third = has[b + 1 :], lacks[b + 1 :]
-            both = has[a] & has[b]
-            only_first, only_second = has[a] & lacks[b], lacks[a] & has[b]
-            cycle = (
-                (both & not_third).any(axis=1)
-                & (only_first & third).any(axis=1)
-                & (only_second & third).any(axis=1)
-            )
-            claw = (
-                (both & third).any(axis=1)
-                & (only_first & not_third).any(axis=1)
-                & (only_second & not_third).any(axis=1)
-                & (lacks[a] & lacks[b] & third).any(axis=1)
-            )
-            found[a, b, b + 1 :] = cycle | claw
-    return found
+    return from_right if right_fails else _explain(with_right, left, deadline) + from_right
 
 
 def triple_cliques(
-    triples: npt.NDArray[np.bool_], candidates: Sequence[int], limit: int
+    triples: Triples,
+    candidates: Sequence[int],
+    limit: int | None,
+    deadline: Deadline | None = None,
 ) -> list[tuple[int, ...]]:
-    """Sets of accesses in which all triples conflict: at most two of each can be views.
+    """Sets in which all triples conflict: at most two of each can be views.
 
     Parameters
     ----------
-    triples : ndarray of bool, shape (m, m, m)
+    triples : Triples
     candidates : sequence of int
-        Accesses to consider; earlier ones enter a set first.
-    limit : int
+        Places in `triples` to consider; earlier ones enter a set first.
+    limit : int or None
         Most sets returned.
+    deadline : Deadline, optional
+        Once it is over, the sets found so far are returned.
 
     Returns
     -------
     list of tuple of int
-        Together they cover every conflicting triple of `candidates`, unless `limit` was reached.
+        Together they cover every conflicting triple of `candidates` within which no pair
+        conflicts, unless `limit` or the deadline was reached.
     """
-    order = np.asarray(candidates, dtype=np.int64)
-    mask = np.zeros(triples.shape[0], dtype=np.bool_)
-    mask[order] = True
-    uncovered = triples & mask[:, None, None] & mask[None, :, None] & mask[None, None, :]
+    mask = triples.bits(candidates)
+    uncovered = triples.genuine() & mask
     cliques: list[tuple[int, ...]] = []
-    for a in order:
-        while len(cliques) < limit and uncovered[a].any():
-            b, c = (int(each[0]) for each in np.nonzero(uncovered[a]))
-            clique = _grow_clique(triples, [int(a), b, c], order)
-            block = np.ix_(clique, clique, clique)
-            uncovered[block] = False
-            cliques.append(tuple(sorted(clique)))
+    for a in candidates:
+        own = uncovered[a]
+        own[triples.flags(~mask)] = 0
+        while own.any() and (limit is None or len(cliques) < limit):
+            if deadline is not None and deadline.expired:
+                return cliques
+            b = int(np.flatnonzero(own.any(axis=1))[0])
+            c = triples.first(own[b])
+            clique = grow_clique(triples, (a, b, c), candidates)
+            uncovered[np.ix_(clique, clique)] &= ~triples.bits(clique)
+            cliques.append(clique)
     return cliques
 
 
-def _grow_clique(
-    triples: npt.NDArray[np.bool_], clique: list[int], order: npt.NDArray[np.int64]
-) -> list[int]:
-    allowed = np.ones(triples.shape[0], dtype=np.bool_)
-    for first, second in combinations(clique, 2):
-        allowed &= triples[first, second]
-    for access in order:
-        if allowed[access]:
-            for member in clique:
-                allowed &= triples[member, access]
-            clique.append(int(access))
-    return clique
+def grow_clique(
+    triples: Triples, seed: tuple[int, int, int], candidates: Sequence[int]
+) -> tuple[int, ...]:
+    """Enlarge a conflicting triple by whatever conflicts with every pair of the set so far.
+
+    Returns
+    -------
+    tuple of int
+        Sorted; O(k) operations on bit sets for each of its k members.
+    """
+    first, second, third = seed
+    words = triples.words
+    allowed = words[first, second] & words[first, third] & words[second, third]
+    clique = list(seed)
+    return _grown(triples, clique, allowed, candidates, pairs=False)
+
+
+def pair_cliques(triples: Triples) -> list[tuple[int, ...]]:
+    """Sets in which all pairs conflict: at most one of each can be a view; all pairs are covered.
+
+    Pairs conflict only where an access has several parts or others are required.
+    """
+    uncovered = triples.pairs.copy()
+    cliques: list[tuple[int, ...]] = []
+    everything = range(len(triples))
+    for a in everything:
+        while uncovered[a].any():
+            b = triples.first(uncovered[a])
+            allowed = triples.pairs[a] & triples.pairs[b]
+            clique = _grown(triples, [a, b], allowed, everything, pairs=True)
+            uncovered[list(clique)] &= ~triples.bits(clique)
+            cliques.append(clique)
+    return cliques
+
+
+def _grown(
+    triples: Triples, clique: list[int], allowed: Words, candidates: Sequence[int], *, pairs: bool
+) -> tuple[int, ...]:
+    flags = triples.flags(allowed)
+    for place in candidates:
+        if flags[place]:
+            if pairs:
+                allowed = allowed & triples.pairs[place]
+            else:
+                allowed = allowed & np.bitwise_and.reduce(triples.words[place, clique], axis=0)
+            flags = triples.flags(allowed)
+            clique.append(place)
+    return tuple(sorted(clique))

@@ -1,25 +1,27 @@
-"""Auto: the method that proves a component where there is one, heuristics for the rest."""
+"""Auto: constructive heuristics, then what proves a component, and search where that takes long."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from reorder_solver.backends.base import Answer, Backend, Task
 from reorder_solver.backends.registry import make_backend
+from reorder_solver.core.prices import Objective
 from reorder_solver.core.result import StopReason
 
 if TYPE_CHECKING:
-    from reorder_solver.presolve import Cost, Orders
+    from collections.abc import Iterator
 
-#: Share of the time left that the provers get before local search takes over.
-_PROOF_SHARE = 0.7
-#: The same for the constructive heuristics, which hardly ever need it.
-_SHARES = {"greedy": 0.5, "upscale": 0.1}
+    from reorder_solver.core.proof import ComponentPart
+    from reorder_solver.presolve import Cost, Orders, Problem
+
+#: A member, and its share of the time that is left when its turn comes.
+Turn: TypeAlias = tuple[Backend, float]
 
 
 class Portfolio(Backend):
-    """Constructive heuristics, then an exact method that takes the problem, then local search."""
+    """Members in turn, each from the best orders so far, until one proves them."""
 
     name: ClassVar[str] = "auto"
     summary: ClassVar[str] = "heuristics, then whatever can prove the component, then local search"
@@ -28,31 +30,81 @@ class Portfolio(Backend):
 
     def solve(self, task: Task) -> Answer:
         """Return the best orders and bound that the members found."""
-        best: Orders | None = task.start
-        cost: Cost | None = None if best is None else task.problem.cost(best)
-        bound: int | None = None
+        best = _Best(task)
         reason = StopReason.FINISHED
-        for name in ("greedy", "upscale", *self._provers(task), "local_search"):
-            deadline = task.deadline
-            if name != "local_search":
-                deadline = task.deadline.share(_SHARES.get(name, _PROOF_SHARE))
-            member = make_backend(name)
-            answer = member.solve(replace(task, start=best, deadline=deadline))
+        for member, share in _turns(task.problem):
+            deadline = task.deadline if share == 1.0 else task.deadline.share(share)
+            answer = member.solve(replace(task, start=best.orders, deadline=deadline))
             reason = answer.stop_reason
-            if answer.orders is not None:
-                found = task.problem.cost(answer.orders)
-                if not found.violated and (cost is None or found < cost):
-                    best, cost = answer.orders, found
-            if answer.lower_bound is not None:
-                bound = answer.lower_bound if bound is None else max(bound, answer.lower_bound)
-            task.report(best, bound)
-            if cost is not None and cost.primary == (bound or 0):
-                return Answer(best, cost.primary, StopReason.PROVEN)
-        return Answer(best, bound, reason)
+            if best.take(answer):
+                return Answer(best.orders, best.bound or 0, StopReason.PROVEN, proof=best.proof)
+            if task.deadline.expired:
+                break
+        return Answer(best.orders, best.bound, reason, proof=best.proof)
 
-    def _provers(self, task: Task) -> list[str]:
-        """Exact backends that take the problem, the quicker first; the first is enough."""
-        for name in ("exact", "subset-dp"):
-            if make_backend(name).supports(task.problem) is None:
-                return [name]
-        return []
+
+def _turns(problem: Problem) -> Iterator[Turn]:
+    """Who tries a problem, one after the other."""
+    yield make_backend("greedy"), 0.5
+    yield make_backend("upscale"), 0.1
+    if problem.objective is Objective.RUNS:
+        yield from _runs_turns(problem)
+    elif problem.objective is Objective.LATENCY:
+        yield from _latency_turns(problem)
+    else:
+        exact, search = make_backend("exact"), make_backend("local_search")
+        yield exact, 0.5
+        yield search, 0.3
+        yield exact, 1.0
+
+
+def _runs_turns(problem: Problem) -> Iterator[Turn]:
+    # Loads scipy: not at module level.
+    from reorder_solver.backends.branch_and_cut import SequenceBound
+
+    exact, small, bound = make_backend("branch-and-cut"), make_backend("subset-dp"), SequenceBound()
+    if exact.supports(problem) is None:
+        yield exact, 1.0
+    elif small.supports(problem) is None:
+        yield small, 0.7
+    elif bound.supports(problem) is None:
+        yield make_backend("local_search"), 0.4
+        yield bound, 1.0
+    yield make_backend("local_search"), 1.0
+
+
+def _latency_turns(problem: Problem) -> Iterator[Turn]:
+    small = make_backend("subset-dp")
+    if small.supports(problem) is None:
+        yield small, 0.7
+    yield make_backend("local_search"), 1.0
+
+
+@dataclass(slots=True)
+class _Best:
+    """Best orders and bound of all members."""
+
+    task: Task
+    orders: Orders | None = None
+    cost: Cost | None = None
+    bound: int | None = None
+    proof: ComponentPart | None = None
+
+    def __post_init__(self) -> None:
+        if self.task.start is not None:
+            self.orders = self.task.start
+            self.cost = self.task.problem.cost(self.orders)
+
+    def take(self, answer: Answer) -> bool:
+        """Take over what is better; whether that is proven to be the optimum."""
+        if answer.orders is not None:
+            found = self.task.problem.cost(answer.orders)
+            if not found.violated and (self.cost is None or found < self.cost):
+                self.orders, self.cost = answer.orders, found
+        if answer.lower_bound is not None:
+            if self.bound is None or answer.lower_bound > self.bound:
+                self.bound, self.proof = answer.lower_bound, None
+            if answer.lower_bound == self.bound and self.proof is None:
+                self.proof = answer.proof
+        self.task.report(self.orders, self.bound)
+        return self.cost is not None and self.cost.primary == (self.bound or 0)

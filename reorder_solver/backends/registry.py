@@ -17,6 +17,9 @@ ENTRY_POINT_GROUP = "reorder_solver.backends"
 
 _BUILT_IN: dict[str, str] = {
     "auto": "reorder_solver.backends.portfolio:Portfolio",
+    "betweenness": "reorder_solver.backends.betweenness:Betweenness",
+    "branch-and-cut": "reorder_solver.backends.branch_and_cut:BranchAndCut",
+    "circuit": "reorder_solver.backends.circuit:Circuit",
     "exact": "reorder_solver.backends.exact:Exact",
     "exact-pulp": "reorder_solver.backends.exact:ExactPulp",
     "greedy": "reorder_solver.backends.greedy:Greedy",

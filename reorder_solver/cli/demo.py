@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,7 +100,7 @@ def _write(folder: Path, prepared: Prepared, results: dict[str, Result]) -> list
     files = [instance_path]
     for export, result in results.items():
         path = folder / f"{name}.{export}{RESULT_SUFFIX}"
-        write_result(result, path)
+        write_result(replace(result, proof=None), path)
         files.append(path)
     write_picture(prepared.instance, results["optimal"], picture_path)
     return [*files, picture_path]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -85,7 +86,7 @@ def command(
             write_instance(prepared.instance, output)
         results = solve_exports(prepared, settings, shown.start)
         if result is not None:
-            write_result(results[chosen], result)
+            write_result(replace(results[chosen], proof=None), result)
         shown.start(f"applying: {chosen}")
         module, error = applied(prepared, results[chosen])
         if save is not None:

@@ -67,6 +67,19 @@ def _time_limit(ctx: click.Context, parameter: click.Parameter, value: float) ->
     return None if math.isinf(value) else value
 
 
+def time_limit_option(help: str) -> Callable[[Decorated], Decorated]:
+    """``--time-limit SECONDS``, with inf as None."""
+    return click.option(
+        "--time-limit",
+        type=float,
+        callback=_time_limit,
+        default=10.0,
+        show_default=True,
+        metavar="SECONDS",
+        help=help,
+    )
+
+
 def solve_options(function: Decorated) -> Decorated:
     """``--objective --backend --time-limit --seed --threads``, as the argument `settings`."""
     import functools
@@ -92,15 +105,7 @@ def solve_options(function: Decorated) -> Decorated:
             show_default=True,
             help="The solver (see 'reorder-solver backends').",
         ),
-        click.option(
-            "--time-limit",
-            type=float,
-            callback=_time_limit,
-            default=10.0,
-            show_default=True,
-            metavar="SECONDS",
-            help="Wall time per instance; inf for no limit.",
-        ),
+        time_limit_option("Wall time per instance; inf for no limit."),
         seed_option,
         click.option(
             "--threads",

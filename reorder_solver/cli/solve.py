@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,6 +83,12 @@ _MANY_FILES = (
     show_default=True,
     help="Compare with the original order and with the paper's.",
 )
+@click.option(
+    "--proof",
+    "with_proof",
+    is_flag=True,
+    help="Write proofs of the bounds into the result files, for 'verify --proof'.",
+)
 @table_format
 def command(
     files: tuple[str, ...],
@@ -90,6 +97,7 @@ def command(
     output: str | None,
     warm_start: Path | None,
     compare: bool,
+    with_proof: bool,
     form: str,
 ) -> int:
     """Find the cheapest channel order of instances.
@@ -101,6 +109,8 @@ def command(
     from reorder_solver.backends import make_backend
 
     make_backend(settings.backend)
+    if with_proof and output is None:
+        raise InputError("needs --output: proofs are written into result files", place="--proof")
     paths = expand(files)
     instances = [load(path, input_format, settings.objective) for path in paths]
     start = _start(warm_start, instances)
@@ -108,7 +118,7 @@ def command(
     for path in outputs:
         if path is not None:
             check_writable_soon(path)
-    batch = _Batch(settings, compare, paths, instances, outputs)
+    batch = _Batch(settings, compare, with_proof, paths, instances, outputs)
     try:
         with monitor([label(path) for path in paths]) as shown:
             code = batch.run(start, shown)
@@ -134,12 +144,14 @@ class _Batch:
         self,
         settings: SolveSettings,
         compare: bool,
+        with_proof: bool,
         paths: list[Path],
         instances: list[Instance],
         outputs: list[Path | None],
     ) -> None:
         self.settings = settings
         self.compare = compare
+        self.with_proof = with_proof
         self.paths = paths
         self.instances = instances
         self.outputs = outputs
@@ -161,7 +173,7 @@ class _Batch:
             except VerificationError as error:
                 raise VerificationError(f"{source}: {error}") from None
             if output is not None:
-                write_result(result, output)
+                write_result(result if self.with_proof else replace(result, proof=None), output)
             self.rows.append(_row(source, instance, result, output))
             if result.layout is None:
                 code = ExitCode.FAILED
@@ -223,6 +235,7 @@ def _row(source: str, instance: Instance, result: Result, output: Path | None) -
         "views": result.views if result.layout is not None else None,
         "runs": result.runs if result.layout is not None else None,
         "seconds": round(result.times["total"], 6),
+        "has_proof": result.proof is not None,
         "result_file": None if output is None else label(output),
     }
 

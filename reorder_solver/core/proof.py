@@ -31,7 +31,8 @@ class ViewsPart(Generic[A]):
     constraints : tuple of (tuple of label, int)
         Of these accesses at least so many are no views in any layout. With three accesses and
         a demand of one, a conflicting triple; with k and k - 2, every triple conflicts. In
-        general: every ``k - demand + 1`` of them conflict.
+        general: every ``k - demand + 1`` of them conflict. The required accesses are views in
+        any layout that is a solution, so a conflict may be one with all of them only.
     bound : int
         The cheapest choice of accesses that meets all constraints costs this much.
     """
@@ -52,6 +53,8 @@ class ViewsPart(Generic[A]):
 class Leaf:
     """A dual solution of the subtour programme, in integers over ``2**exponent``.
 
+    Lengths are weighted Hamming distances, the weights divided by their common divisor.
+
     Attributes
     ----------
     nodes : tuple of int
@@ -70,6 +73,8 @@ class Leaf:
 @dataclass(frozen=True, slots=True)
 class Split:
     """Two cases: the nodes `tail` and `head` (by place) are no neighbours, or they are.
+
+    Where that is decided already, the other case is not looked at.
 
     Attributes
     ----------
@@ -90,8 +95,8 @@ class Sieve:
 
     With ``v`` the numerator of the bound that `leaf` proves, and ``rc`` the reduced cost of an
     edge that is neither out nor split above, tours with that edge have a length of at least
-    ``(v + max(0, rc)) / 2**exponent``. The edge is out if that, rounded up, reaches the length
-    that the whole tree is to prove. Edges that are out count as `apart`.
+    ``(v + max(0, rc)) / 2**exponent``. The edge is out if that, rounded up to an even number,
+    reaches the length that the whole tree is to prove. Edges that are out count as `apart`.
 
     Attributes
     ----------

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from reorder_solver.core.evaluate import AccessFacts
     from reorder_solver.core.layout import Layout
     from reorder_solver.core.prices import Objective
+    from reorder_solver.core.proof import Proof
 
 
 class Status(StrEnum):
@@ -76,6 +77,9 @@ class Result:
         Packages behind the result.
     times : mapping of str to float
         Wall seconds: ``presolve``, ``solve``, ``total``.
+    proof : Proof or None
+        Why no layout costs less than `lower_bound`, for
+        :func:`reorder_solver.check_proof`; None where the backend gave none.
     """
 
     status: Status
@@ -94,6 +98,7 @@ class Result:
     instance_sha256: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     times: Mapping[str, float] = field(default_factory=dict)
+    proof: Proof | None = None
 
     @property
     def gap(self) -> float | None:

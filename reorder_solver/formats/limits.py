@@ -38,6 +38,12 @@ MAX_PARTS = 1 << 19
 MAX_TOTAL_CHANNELS = 1 << 22
 #: Most wanted channels over all accesses of an instance.
 MAX_WANTED = 1 << 24
+#: Most members over all sets of a proof.
+MAX_PROOF_MEMBERS = 1 << 24
+#: Deepest tree of cases of a proof.
+MAX_TREE_DEPTH = 1 << 12
+#: Numbers of a proof are over two to the power of this at most.
+MAX_EXPONENT = 256
 
 _DIGIT_BOUND = 10**MAX_DIGITS
 

@@ -72,12 +72,12 @@ class Node:
             self.fail(f"must be a list, got {shown(self.value)}")
         return [Node(value, self, index) for index, value in enumerate(self.value)]
 
-    def integer(self, minimum: int = 0, maximum: int | None = None) -> int:
-        """A whole number within bounds; never a float or a boolean."""
+    def integer(self, minimum: int | None = 0, maximum: int | None = None) -> int:
+        """A whole number within bounds (None: no bound); never a float or a boolean."""
         value = self.value
         if type(value) is not int:
             self.fail(f"must be an integer, got {shown(value)}")
-        if value < minimum:
+        if minimum is not None and value < minimum:
             self.fail(f"must be at least {minimum}, got {shown(value)}")
         if maximum is not None and value > maximum:
             self.fail(f"must be at most {maximum}, got {shown(value)}")
@@ -99,6 +99,16 @@ class Node:
         if not all(type(one) is int for one in value) or (value and min(value) < 0):
             for item in self.items():
                 item.integer()
+        return value
+
+    def signed_integers(self) -> list[int]:
+        """A list of whole numbers of any sign; quick for a long one."""
+        value = self.value
+        if not isinstance(value, list):
+            self.fail(f"must be a list, got {shown(value)}")
+        if not all(type(one) is int for one in value):
+            for item in self.items():
+                item.integer(minimum=None)
         return value
 
     def seconds(self) -> float:

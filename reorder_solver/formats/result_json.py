@@ -23,6 +23,7 @@ from reorder_solver.formats.limits import (
     check_count,
 )
 from reorder_solver.formats.nodes import Node, shown
+from reorder_solver.formats.proof_json import proof_of, proof_text
 
 if TYPE_CHECKING:
     from reorder_solver.core.instance import Instance
@@ -50,6 +51,7 @@ _OPTIONAL = (
     "time_limit",
     "versions",
     "times",
+    "proof",
 )
 _FACTS = ("runs", "span", "mode", "cost")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
@@ -97,12 +99,15 @@ def result_from_json(text: str | bytes, instance: Instance | None = None) -> Res
         instance_sha256=sha256,
         versions={key: one.text() for key, one in _mapping(fields.get("versions")).items()},
         times={key: one.seconds() for key, one in _mapping(fields.get("times")).items()},
+        proof=proof_of(fields["proof"]) if "proof" in fields else None,
         **extra,
     )
 
 
 def result_to_json(result: Result) -> str:
     """The JSON text of `result`: one tensor and one access a line, always the same.
+
+    A proof that the result carries is written too.
 
     Raises
     ------
@@ -130,9 +135,10 @@ def result_to_json(result: Result) -> str:
     }
     check_value(head, "result")
     check_value(tail, "result")
+    proof = "" if result.proof is None else f' "proof": {proof_text(result.proof)},\n'
     return (
         f'{dumps(head)[:-1]},\n "layout": {_layout_text(result.layout)},\n'
-        f' "accesses": {_facts_text(result)},\n {dumps(tail)[1:]}\n'
+        f' "accesses": {_facts_text(result)},\n{proof} {dumps(tail)[1:]}\n'
     )
 
 

@@ -1,5 +1,6 @@
 """From an instance to the small, independent problems that solvers see, and back."""
 
+from reorder_solver.presolve.lift_proof import lift_proof
 from reorder_solver.presolve.problem import (
     Compiled,
     Cost,
@@ -21,5 +22,6 @@ __all__ = [
     "ProblemAccess",
     "ViewSet",
     "compile_problem",
+    "lift_proof",
     "presolve",
 ]

@@ -59,11 +59,14 @@ class Presolved:
     components : tuple of Component
     constant : Cost
         Of the accesses that were taken out.
+    paying : tuple of int
+        Those of them that have a primary cost, by number, equal ones once.
     """
 
     whole: Problem
     components: tuple[Component, ...]
     constant: Cost
+    paying: tuple[int, ...] = ()
 
     def lift(self, solutions: Sequence[Orders]) -> Orders:
         """Orders of the whole problem from one solution per component."""
@@ -87,6 +90,7 @@ def presolve(problem: Problem) -> Presolved:
     """
     constant = Cost(0, 0, 0)
     open_accesses: list[ProblemAccess] = []
+    paying: list[ProblemAccess] = []
     facts: list[tuple[int, int]] | None = None
     for number, access in enumerate(problem.accesses):
         trimmed = replace(access, parts=_trim(problem, access))
@@ -94,10 +98,13 @@ def presolve(problem: Problem) -> Presolved:
             facts = facts if facts is not None else problem.facts(problem.identity())
             paid = access.cost(*facts[number])
             constant = Cost(*(a + b for a, b in zip(constant, paid, strict=True)))
+            if paid.primary:
+                paying.append(trimmed)
         elif trimmed.required or trimmed.tie_weight or any(trimmed.prices):
             open_accesses.append(trimmed)
     merged = _merge_equal(open_accesses)
-    return Presolved(problem, tuple(_components(problem, merged)), constant)
+    named = tuple(access.members[0] for access in _merge_equal(paying))
+    return Presolved(problem, tuple(_components(problem, merged)), constant, named)
 
 
 def _trim(problem: Problem, access: ProblemAccess) -> tuple[tuple[int, IntArray], ...]:

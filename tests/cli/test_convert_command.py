@@ -69,3 +69,45 @@ def test_markup_is_text(run, tmp_path):
     assert result.exit_code == 0
     assert name in result.stdout
     assert "[blink]out.json" in result.stdout
+
+
+def test_programmes_for_other_solvers(run, matrix, tmp_path):
+    """--to writes a tour or an integer programme, and says how to read its solutions."""
+    for kind, begin, model in (
+        ("tsplib", "NAME : matrix", "tour"),
+        ("lp", "\\* betweenness *\\", "betweenness"),
+        ("mps", "*SENSE:Minimize", "betweenness"),
+    ):
+        out = tmp_path / f"out.{kind}"
+        result = run(
+            "convert", matrix, out, "--to", kind, "--objective", "runs", "--format", "json"
+        )
+        assert result.exit_code == 0
+        (row,) = json.loads(result.stdout)
+        assert out.read_text().startswith(begin)
+        assert (row["model"], row["offset"], row["is_complete"]) == (model, -3, True)
+        assert row["members"] == [[0], [1], [2], [3]]
+        assert row["cost"] == ("value / 2 - 3" if kind == "tsplib" else "value - 3")
+
+
+def test_covering_programme_from_the_command_line(run, small, tmp_path):
+    """Without --objective, --to lp means bytes; the table names the model."""
+    out = tmp_path / "out.lp.gz"
+    result = run("convert", small, out, "--to", "lp")
+    assert result.exit_code == 0
+    assert "covering" in result.stdout
+    assert out.read_bytes().startswith(b"\x1f\x8b")
+
+
+def test_options_that_contradict_each_other(refused, small, tmp_path):
+    """What goes with --to only, or not with it, is named."""
+    out = tmp_path / "out.lp"
+    assert "go with --to" in refused("convert", small, out, "--objective", "runs")
+    assert "exclude" in refused("convert", small, out, "--to", "lp", "--output-format", "csv")
+    assert "a tour counts runs" in refused(
+        "convert", small, out, "--to", "tsplib", "--objective", "bytes"
+    )
+    assert "--tensor goes with runs" in refused(
+        "convert", small, out, "--to", "lp", "--tensor", "x"
+    )
+    assert not out.exists()

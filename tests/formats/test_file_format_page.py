@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -9,7 +10,13 @@ import pytest
 
 import reorder_solver as rs
 from reorder_solver.core.instance import MAX_CHANNELS
-from reorder_solver.formats import FORMATS, instance_from_json, limits, result_from_json
+from reorder_solver.formats import (
+    FORMATS,
+    instance_from_json,
+    limits,
+    result_from_json,
+    result_to_json,
+)
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "file-format.md").read_text("utf-8")
 INSTANCE, RESULT = re.findall(r"```json\n(.*?)```", PAGE, flags=re.DOTALL)
@@ -38,6 +45,17 @@ def test_sample_result_is_read() -> None:
     rs.verify(instance, result)
 
 
+def test_sample_proof_is_read() -> None:
+    """The proof shown on the page is well-formed, and written as it stands there."""
+    (sample,) = re.findall(r'```text\n("proof": .*?)```', PAGE, flags=re.DOTALL)
+    text = RESULT.replace("4f0c...", "").rstrip().removesuffix("}") + f", {sample}}}"
+    result = result_from_json(text)
+    assert result.proof is not None
+    assert [part.bound for part in result.proof.parts] == [20, 3, 1]
+    written = json.loads(result_to_json(result))["proof"]
+    assert written == json.loads(f"{{{sample}}}")["proof"]
+
+
 def test_all_formats_are_listed() -> None:
     """The table names each format with its suffix."""
     for name, one in FORMATS.items():
@@ -60,6 +78,9 @@ def test_all_formats_are_listed() -> None:
         limits.MAX_PARTS,
         limits.MAX_TOTAL_CHANNELS,
         limits.MAX_WANTED,
+        limits.MAX_PROOF_MEMBERS,
+        limits.MAX_TREE_DEPTH,
+        limits.MAX_EXPONENT,
     ],
 )
 def test_limits_are_listed(value: int) -> None:

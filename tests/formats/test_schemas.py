@@ -22,7 +22,7 @@ from reorder_solver.formats import (
     result_from_json,
     result_to_json,
 )
-from reorder_solver.formats.limits import MAX_ACCESSES, MAX_TENSORS
+from reorder_solver.formats.limits import MAX_ACCESSES, MAX_EXPONENT, MAX_TENSORS
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "schema"
 
@@ -87,6 +87,16 @@ def test_bad_instances_are_invalid(path: tuple[str | int, ...], value: object) -
         (("threads",), 0),
         (("times", "total"), -1),
         (("more",), 0),
+        (("proof",), None),
+        (("proof", "parts", 0, "kind"), "cost"),
+        (("proof", "parts", 0, "bound"), -1),
+        (("proof", "parts", 1, "constraints", 0, 0), [0, 1]),
+        (("proof", "parts", 1, "constraints", 0, 1), 0),
+        (("proof", "parts", 2, "tree"), []),
+        (("proof", "parts", 2, "tree", 0), {}),
+        (("proof", "parts", 2, "tree", 0, "split"), [1]),
+        (("proof", "parts", 2, "tree", 1, "sieve", "exponent"), 257),
+        (("proof", "parts", 2, "tree", 2, "leaf", "nodes"), []),
     ],
 )
 def test_bad_results_are_invalid(path: tuple[str | int, ...], value: object) -> None:
@@ -114,5 +124,7 @@ def test_schemas_and_code_name_the_same_things() -> None:
         ("stop_reason", rs.StopReason),
     ]:
         assert layout["properties"][key]["enum"] == [member.value for member in kind]
+    assert layout["$defs"]["leaf"]["properties"]["exponent"]["maximum"] == MAX_EXPONENT
+    assert layout["$defs"]["ids"]["maxItems"] == MAX_ACCESSES
     modes = layout["$defs"]["facts"]["properties"]["mode"]["enum"]
     assert modes == [mode.value for mode in rs.Mode] + [None]

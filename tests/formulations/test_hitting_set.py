@@ -374,7 +374,7 @@ def test_bound_of_a_stopped_cbc_does_not_close_the_gap(monkeypatch):
 
 def test_cpsat_contradiction_is_not_trusted(monkeypatch):
     """A bound above the cost of a known cover is dropped, not reported."""
-    monkeypatch.setattr(hitting_set, "_run_cpsat", lambda *_: ([0, 2, 4, 6, 8], 99))
+    monkeypatch.setattr(hitting_set, "_run_cpsat", lambda *_: ([0, 2, 4, 6, 8], 99, False))
     solution = solve_cpsat(ring())
     assert solution.value == 15
     assert not solution.is_optimal

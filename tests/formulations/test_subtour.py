@@ -4,42 +4,19 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from itertools import combinations, permutations
+from itertools import combinations
 from math import gcd
 
 import numpy as np
 import pytest
 from scipy.optimize import linprog
+from tour_examples import hamming_distances, random_distances, shortest_tour
 
 from formulations import edge_program, subtour
 from formulations.cut_separation import VIOLATION, violated_cuts
 from formulations.edge_program import EdgeProgram, import_glop
 from formulations.subtour import check_certificate, nearest_neighbour_tour, subtour_bound
 from formulations.subtour_certificate import make_certificate
-
-
-def random_distances(rng, count, largest=30):
-    """A symmetric matrix, metric or not; the diagonal is rubbish."""
-    lengths = np.triu(rng.integers(0, largest, size=(count, count)), 1)
-    return lengths + lengths.T + np.diag(rng.integers(-5, 5, size=count))
-
-
-def hamming_distances(rng, count, rows, density=0.4, weights=None):
-    """Distances of random 0/1 columns, the last of them zero; duplicates happen."""
-    columns = rng.random((count, rows)) < density
-    columns[-1] = False
-    weights = np.ones(rows, dtype=np.int64) if weights is None else weights
-    return ((columns[:, None] != columns[None, :]) * weights).sum(axis=2)
-
-
-def shortest_tour(distances):
-    """By enumeration."""
-    count = len(distances)
-    if count < 2:
-        return 0
-    tours = np.array(list(permutations(range(1, count))), dtype=np.int64)
-    tours = np.hstack([np.zeros((len(tours), 1), dtype=np.int64), tours])
-    return int(distances[tours, np.roll(tours, 1, axis=1)].sum(axis=1).min())
 
 
 def linear_value(distances):

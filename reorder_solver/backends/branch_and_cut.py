@@ -1,0 +1,149 @@
+"""Runs, exactly: the shortest tour through channel classes, found and proven by branch and cut.
+
+Tensors are laid end to end (:mod:`reorder_solver.backends.concatenation`), which makes the
+weighted runs half the length of a tour. Tours come from a local search; the bound from the subtour
+programme, rounded up to the next length that a tour can have: a multiple of twice the weights'
+common divisor. If these do not meet, tours of just the bound's length are looked for among the few
+edges that such a tour can have, by branch and cut; where there are none the bound rises by one
+step, and so on.
+
+References
+----------
+L. T. Kou, "Polynomial complete consecutive information retrieval problems", SIAM Journal on
+Computing 6 (1977) 67-75, DOI 10.1137/0206004.
+
+G. Dantzig, R. Fulkerson, S. Johnson, "Solution of a large-scale traveling-salesman problem",
+Journal of the Operations Research Society of America 2 (1954) 393-410, DOI 10.1287/opre.2.4.393.
+
+M. Padberg, G. Rinaldi, "A branch-and-cut algorithm for the resolution of large-scale symmetric
+traveling salesman problems", SIAM Review 33 (1991) 60-100, DOI 10.1137/1033004.
+"""
+
+from __future__ import annotations
+
+from math import gcd
+from typing import TYPE_CHECKING, ClassVar
+
+from reorder_solver.backends.base import Answer, Backend, Task
+from reorder_solver.backends.concatenation import Concatenations, run_weight
+from reorder_solver.backends.local_search import feasible_start
+from reorder_solver.backends.shortest_tour import TourSolver
+from reorder_solver.backends.tour_proof import runs_part
+from reorder_solver.core.prices import Objective
+from reorder_solver.core.result import StopReason
+
+if TYPE_CHECKING:
+    from reorder_solver.backends.concatenation import Sequence
+    from reorder_solver.backends.shortest_tour import TourAnswer
+    from reorder_solver.core.limits import Deadline
+    from reorder_solver.core.proof import ComponentPart
+    from reorder_solver.presolve import Orders, Problem
+
+#: More classes than this are refused: all their distances are kept.
+MOST_CLASSES = 6000
+#: Distances times nodes may be this much.
+_DISTANCE_LIMIT = 2**50
+
+
+class SequenceBound(Backend):
+    """Shortest tours through the columns of each sequence of tensors.
+
+    Where accesses disagree on a sequence, what is proven of the sequences is a bound only.
+    """
+
+    name: ClassVar[str] = "sequence-bound"
+    summary: ClassVar[str] = "bound on runs by sequences of tensors"
+    objectives: ClassVar[frozenset[Objective]] = frozenset({Objective.RUNS})
+    requires: ClassVar[tuple[str, ...]] = ("numba", "ortools")
+
+    def supports(self, problem: Problem) -> str | None:
+        """Refuse what is no question of runs alone, and what is too large."""
+        if problem.objective not in self.objectives:
+            return super().supports(problem)
+        weights = [run_weight(access) for access in problem.accesses]
+        if any(weight is None for weight in weights):
+            return "an access has prices other than split"
+        if problem.classes > MOST_CLASSES:
+            return f"{problem.classes} channel classes; it takes up to {MOST_CLASSES}"
+        known = [weight for weight in weights if weight is not None]
+        if (problem.classes + 1) * sum(known) > _DISTANCE_LIMIT * max(1, gcd(*known)):
+            return "the weights are too large for its 64-bit integers"
+        return None
+
+    def solve(self, task: Task) -> Answer:
+        """Return a proven optimum, or the best orders and bound when time ran out."""
+        start = feasible_start(task.problem, task.start)
+        if start is None:
+            return Answer(None, stop_reason=StopReason.PROVEN, infeasible=True)
+        return _Solving(task, start).run()
+
+
+class BranchAndCut(SequenceBound):
+    """The same where there is one sequence, and so the optimum."""
+
+    name: ClassVar[str] = "branch-and-cut"
+    summary: ClassVar[str] = "proven optimum for runs (subtour LP, cuts, few branches; GLOP)"
+    is_exact: ClassVar[bool] = True
+
+    def supports(self, problem: Problem) -> str | None:
+        """Refuse also what bounds do not settle: accesses that disagree on a sequence."""
+        reason = super().supports(problem)
+        if reason is None and not Concatenations.of(problem).is_exact:
+            return "accesses disagree on how the tensors follow each other"
+        return reason
+
+
+class _Solving:
+    """One call: sequence after sequence."""
+
+    def __init__(self, task: Task, start: Orders) -> None:
+        self._task = task
+        self._problem = task.problem
+        self._model = Concatenations.of(task.problem)
+        self._orders = start
+        self._cost = task.problem.cost(start)
+        self._bounds = [0] * len(self._model.sequences)
+        self._proof: ComponentPart | None = None
+
+    def run(self) -> Answer:
+        """Solve every sequence within its share of the time."""
+        task, sequences = self._task, self._model.sequences
+        task.report(self._orders, None)
+        for number, sequence in enumerate(sequences):
+            if not any(sequence.weights) or task.deadline.expired:
+                continue
+            deadline = task.deadline.share(1 / (len(sequences) - number))
+            solver = self._solver(number, sequence, deadline)
+            solver.run()
+            self._take(number, sequence, solver.answer)
+            if len(sequences) == 1 and self._model.is_exact and solver.answer.proof is not None:
+                self._proof = runs_part(sequence, solver.answer.proof, self._bound)
+        if self._cost.primary == self._bound:
+            reason = StopReason.PROVEN
+        else:
+            reason = StopReason.TIME_LIMIT if task.deadline.expired else StopReason.FINISHED
+        return Answer(self._orders, self._bound, reason, proof=self._proof)
+
+    @property
+    def _bound(self) -> int:
+        return max(0, sum(self._bounds))
+
+    def _solver(self, number: int, sequence: Sequence, deadline: Deadline) -> TourSolver:
+        def report() -> None:
+            self._take(number, sequence, solver.answer)
+            self._task.report(self._orders, self._bound)
+
+        solver = TourSolver(
+            sequence, sequence.tour(self._orders), deadline, self._task.seed, report
+        )
+        return solver
+
+    def _take(self, number: int, sequence: Sequence, answer: TourAnswer) -> None:
+        """Take over a bound, and orders that are better."""
+        cost = answer.unit * answer.bound // 2 - sequence.first_runs
+        self._bounds[number] = max(self._bounds[number], cost)
+        orders = list(self._orders)
+        if sequence.fill(answer.tour, orders):
+            found = self._problem.cost(tuple(orders))
+            if found < self._cost:
+                self._orders, self._cost = tuple(orders), found

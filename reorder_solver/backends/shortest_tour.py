@@ -1,0 +1,302 @@
+"""The shortest tour through the nodes of a sequence of tensors: found, bounded, proven.
+
+What is done in which turn depends on effort, not on time, so that the same seed gives the same
+answer unless the deadline ends it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import gcd, isinf
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from formulations.subtour import SubtourBound, nearest_neighbour_tour, subtour_bound
+from formulations.tour_search import StoppedError, TourSearch
+from reorder_solver.backends.tours import improve_tour
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from formulations.cut_separation import BoolArray
+    from formulations.proof_tree import Edges, Tree
+    from reorder_solver.backends.concatenation import Sequence
+    from reorder_solver.core.limits import Deadline
+    from reorder_solver.presolve.problem import IntArray
+
+#: Perturbations of the first local search, and of each later one, times nodes.
+_FIRST_KICKS = 20
+_MORE_KICKS = 10
+#: New tours for a merger, all tours in one, and perturbations of each, times nodes.
+_TOURS = 6
+_MOST_TOURS = 18
+_TOUR_KICKS = 10
+#: Cases of a merger.
+_MERGE_CASES = 60
+#: Cases of the first turn of branch and cut; twice as many each time.
+_FIRST_CASES = 20
+#: Every Hamming tour has an even length.
+_STEP = 2
+#: Lengths with closed sets weighted stay below this.
+_LARGEST = 2**60
+
+
+@dataclass(slots=True, eq=False)
+class TourAnswer:
+    """What is known of a sequence's tours; lengths are divided by `unit`.
+
+    Attributes
+    ----------
+    tour : ndarray of int64
+        The shortest known that leaves all closed sets just twice.
+    length, bound : int
+        Of `tour`; and no tour is shorter than `bound`.
+    proof : Tree or None
+        Of `bound`.
+    unit : int
+        Common divisor of the weights.
+    """
+
+    tour: IntArray
+    length: int
+    bound: int
+    proof: Tree | None
+    unit: int
+
+
+class TourSolver:
+    """Solves one sequence.
+
+    Parameters
+    ----------
+    sequence : Sequence
+        Some weight must be positive.
+    start : ndarray of int64
+        A tour that leaves all closed sets just twice.
+    deadline : Deadline
+    seed : int
+    report : callable
+        Called whenever `answer` got better.
+
+    Attributes
+    ----------
+    answer : TourAnswer
+    """
+
+    def __init__(
+        self,
+        sequence: Sequence,
+        start: IntArray,
+        deadline: Deadline,
+        seed: int,
+        report: Callable[[], None],
+    ) -> None:
+        unit = gcd(*sequence.weights)
+        self._distances = sequence.distances(unit)
+        self._closed: BoolArray = sequence.closed
+        self._deadline = deadline
+        self._seed = seed
+        self._report = report
+        length = tour_length(self._distances, start)
+        self.answer = TourAnswer(start, length, 0, None, unit)
+        self._guided, self._extra = self._weighted()
+        self._known: list[IntArray] = []
+
+    def run(self) -> bool:
+        """Improve `answer` until it is proven; False if time ran out before."""
+        if self._distances.shape[0] < 4:
+            self._enumerate()
+            return True
+        self._search(None, _FIRST_KICKS)
+        root = self._bound()
+        turn = 0
+        while not self._is_proven and not self._deadline.expired:
+            turn = self._pursue(root, turn)
+            if turn < 0:
+                break
+        return self._is_proven
+
+    @property
+    def _is_proven(self) -> bool:
+        return self.answer.bound >= self.answer.length
+
+    def _pursue(self, root: SubtourBound, turn: int) -> int:
+        """Look for a tour as short as the bound, or raise that; the next turn, -1 to give up."""
+        goal = self.answer.bound + _STEP
+        try:
+            hunt = TourSearch(
+                self._distances,
+                root.certificate,
+                goal=goal,
+                step=_STEP,
+                closed=self._closed,
+                seconds=self._seconds,
+            )
+            candidates = candidate_lists(self._distances, hunt.edges, hunt.costs)
+            self._search(candidates, _MORE_KICKS, turn)
+            if not self._is_proven:
+                hunt.dive()
+            cases = _FIRST_CASES
+            while hunt.tour is None and hunt.tree is None and not self._is_proven:
+                hunt.split(cases)
+                cases *= 2
+                turn += 1
+                if hunt.tour is None and hunt.tree is None:
+                    self._merge(root, candidates, turn)
+        except StoppedError:
+            return -1
+        if hunt.tour is not None:
+            self._offer(hunt.tour)
+        elif hunt.tree is not None:
+            self.answer.bound, self.answer.proof = goal, hunt.tree
+            self._report()
+        return turn
+
+    def _merge(self, root: SubtourBound, candidates: IntArray, turn: int) -> None:
+        """Look for a shorter tour among the edges of several good ones.
+
+        Raises
+        ------
+        StoppedError
+        """
+        if self._guided is None:
+            return
+        rng = np.random.default_rng([self._seed, turn])
+        for number in range(_TOURS):
+            if self._is_proven or self._deadline.expired:
+                return
+            start = self.answer.tour
+            if number % 2 and not self._closed.shape[0]:
+                first = int(rng.integers(start.size))
+                start = nearest_neighbour_tour(self._distances, first)
+            self._known.append(
+                improve_tour(
+                    self._guided,
+                    start,
+                    candidates=candidates,
+                    seed=int(rng.integers(2**31)),
+                    deadline_seconds=self._limit(),
+                    max_kicks=_TOUR_KICKS * start.size,
+                    target=self.answer.bound + self._extra,
+                )[0]
+            )
+            self._offer(self._known[-1])
+        self._known = self._known[-_MOST_TOURS:]
+        while not self._is_proven:
+            merged = TourSearch(
+                self._distances,
+                root.certificate,
+                goal=self.answer.length,
+                step=_STEP,
+                closed=self._closed,
+                seconds=self._seconds,
+                among=[*self._known, self.answer.tour],
+            )
+            merged.split(_MERGE_CASES)
+            if merged.tour is None:
+                return
+            self._offer(merged.tour)
+
+    def _search(self, candidates: IntArray | None, kicks: int, turn: int = 0) -> None:
+        """Local search from the best tour; for none shorter than the bound."""
+        if self._guided is None or self._deadline.expired or self._is_proven:
+            return
+        tour, _ = improve_tour(
+            self._guided,
+            self.answer.tour,
+            candidates=candidates,
+            seed=self._seed + turn,
+            deadline_seconds=self._limit(),
+            max_kicks=kicks * self._distances.shape[0],
+            target=self.answer.bound + self._extra,
+            report=None,
+        )
+        self._offer(tour)
+
+    def _offer(self, tour: IntArray) -> None:
+        length = tour_length(self._distances, tour)
+        if length < self.answer.length and keeps_closed(tour, self._closed):
+            self.answer.tour, self.answer.length = tour, length
+            self._report()
+
+    def _bound(self) -> SubtourBound:
+        def rise(bound: int) -> None:
+            self.answer.bound = max(self.answer.bound, bound)
+            self._report()
+
+        found = subtour_bound(
+            self._distances,
+            step=_STEP,
+            tour=self.answer.tour,
+            closed=self._closed,
+            target=self.answer.length,
+            time_limit=self._limit(),
+            report=rise,
+        )
+        self.answer.bound, self.answer.proof = found.bound, found.certificate
+        self._report()
+        return found
+
+    def _enumerate(self) -> None:
+        """With three nodes or fewer all tours are the same."""
+        found = subtour_bound(self._distances, step=_STEP)
+        self.answer.bound, self.answer.proof = found.bound, found.certificate
+        self._report()
+
+    def _seconds(self) -> float:
+        return self._deadline.remaining
+
+    def _limit(self) -> float | None:
+        left = self._deadline.remaining
+        return None if isinf(left) else left
+
+    def _weighted(self) -> tuple[IntArray | None, int]:
+        """Distances under which no shortest tour leaves a closed set more than twice.
+
+        And by how much longer tours are that do not; None if the numbers get too large.
+        """
+        if not self._closed.shape[0]:
+            return self._distances, 0
+        price = self.answer.length + 1
+        crossings = self._closed.shape[0]
+        if price * crossings * 2 * self._distances.shape[0] > _LARGEST:
+            return None, 0
+        inside = self._closed.T.astype(np.float64)
+        shared = inside @ inside.T
+        own = shared.diagonal()
+        crossed = (own[:, None] + own[None, :] - 2.0 * shared).astype(np.int64)
+        return self._distances + price * crossed, 2 * price * crossings
+
+
+def tour_length(distances: IntArray, tour: IntArray) -> int:
+    """Length of a tour; with two nodes it uses their edge twice."""
+    return int(distances[tour, np.roll(tour, 1)].sum()) if tour.size > 1 else 0
+
+
+def keeps_closed(tour: IntArray, closed: BoolArray) -> bool:
+    """Whether a tour leaves each of some sets just twice."""
+    if not closed.shape[0]:
+        return True
+    inside = closed[:, tour]
+    return bool(((inside != np.roll(inside, 1, axis=1)).sum(axis=1) == 2).all())
+
+
+def candidate_lists(distances: IntArray, edges: Edges, costs: IntArray) -> IntArray:
+    """Neighbours of every node by `edges`, least reduced cost first; short lists end in -1."""
+    count = distances.shape[0]
+    ends = np.concatenate([edges.tails, edges.heads])
+    others = np.concatenate([edges.heads, edges.tails])
+    order = np.lexsort((distances[ends, others], np.maximum(np.tile(costs, 2), 0), ends))
+    ends, others = ends[order], others[order]
+    degrees = np.bincount(ends, minlength=count)
+    width = int(min(_WIDTH, degrees.max(initial=1)))
+    rank = np.arange(ends.size) - np.repeat(np.cumsum(degrees) - degrees, degrees)
+    lists = np.full((count, width), -1, dtype=np.int64)
+    kept = rank < width
+    lists[ends[kept], rank[kept]] = others[kept]
+    return lists
+
+
+#: Neighbours of a node that the local search considers.
+_WIDTH = 12

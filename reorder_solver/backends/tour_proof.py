@@ -1,0 +1,72 @@
+"""From a proof about tours to a part of a proof about runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from formulations.proof_tree import Sieve as TreeSieve
+from formulations.proof_tree import Split as TreeSplit
+from reorder_solver.core.proof import Leaf, RunsPart, Sieve, Split, Tree
+
+if TYPE_CHECKING:
+    from formulations.proof_tree import Tree as TourTree
+    from formulations.subtour_certificate import Certificate
+    from reorder_solver.backends.concatenation import Sequence
+
+
+def runs_part(sequence: Sequence, tree: TourTree, bound: int) -> RunsPart[int, tuple[int, int]]:
+    """The part of a proof that says: the accesses of `sequence` cost at least `bound`.
+
+    Parameters
+    ----------
+    sequence : Sequence
+        Every access must be one row of it.
+    tree : Certificate, Split or Sieve
+        Proves the tours' length.
+    bound : int
+    """
+    nodes = [
+        (tensor, label)
+        for place, tensor in enumerate(sequence.tensors)
+        for label in range(int(sequence.starts[place + 1] - sequence.starts[place]))
+    ]
+    return RunsPart(sequence.accesses, sequence.tensors, tuple(nodes), _tree(tree), bound)
+
+
+def _tree(tree: TourTree) -> Tree:
+    """The same as plain values, from the ends upwards."""
+    order: list[TourTree] = []
+    waiting = [tree]
+    while waiting:
+        case = waiting.pop()
+        order.append(case)
+        if isinstance(case, TreeSplit):
+            waiting += [case.apart, case.adjacent]
+        elif isinstance(case, TreeSieve):
+            waiting.append(case.rest)
+    made: dict[int, Tree] = {}
+    for case in reversed(order):
+        if isinstance(case, TreeSplit):
+            apart, adjacent = made[id(case.apart)], made[id(case.adjacent)]
+            made[id(case)] = Split(case.tail, case.head, apart, adjacent)
+        elif isinstance(case, TreeSieve):
+            made[id(case)] = Sieve(_leaf(case.certificate), made[id(case.rest)])
+        else:
+            made[id(case)] = _leaf(case)
+    return made[id(tree)]
+
+
+def _leaf(certificate: Certificate) -> Leaf:
+    outside = certificate.members.shape[1] - 1
+    # The side of a set without the outside node.
+    members = certificate.members ^ certificate.members[:, outside:]
+    return Leaf(
+        tuple(certificate.nodes.tolist()),
+        tuple(
+            (tuple(np.flatnonzero(inside).tolist()), mu)
+            for inside, mu in zip(members, certificate.sets.tolist(), strict=True)
+        ),
+        certificate.exponent,
+    )

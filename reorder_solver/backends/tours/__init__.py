@@ -1,0 +1,9 @@
+"""Tours of a symmetric travelling salesman: a chained Lin-Kernighan search over flat arrays.
+
+Knows nodes and distances, nothing of accesses. Nothing here imports numba before it is called.
+"""
+
+from formulations.columns import PackedColumns
+from reorder_solver.backends.tours.improve import improve_tour
+
+__all__ = ["PackedColumns", "improve_tour"]
