@@ -25,6 +25,7 @@ _BUILT_IN: dict[str, str] = {
     "greedy": "reorder_solver.backends.greedy:Greedy",
     "identity": "reorder_solver.backends.identity:Identity",
     "local_search": "reorder_solver.backends.local_search:LocalSearch",
+    "modes": "reorder_solver.backends.modes.backend:Modes",
     "subset-dp": "reorder_solver.backends.subset_dp:SubsetDP",
     "upscale": "reorder_solver.backends.upscale:Upscale",
 }
