@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 NEIGHBOURS, ROUNDS = 6, 4
 #: Share of the time that finding them may take; else the nearest do.
 _SHARE = 0.3
-#: Edges tried at each depth of an exchange: of those found here, and of those given.
+#: Edges tried at each depth of an exchange: with few edges per node, well chosen, and with more.
 _BREADTH, _WIDER = (5, 3, 2, 1), (10, 5, 3, 1)
 #: Nodes in a stretch that a disturbance moves, at most.
 _REACH = 30
@@ -97,13 +97,10 @@ def improve_tour(
         raise ValueError("without a time, a number of kicks or a target, the search has no end")
     if not kernels_ready(known, end):
         return tour, tour_length(known, tour)
-    if given is None:
-        near = _promising(distances, known, tour, seed, end)
-        state = _begin(known, tour, near, _BREADTH, seed)
-    else:
-        state = _begin(known, tour, given, _WIDER, seed)
+    near = _promising(distances, known, tour, seed, end) if given is None else given
+    breadth = _BREADTH if near.shape[1] <= NEIGHBOURS else _WIDER
     return _run(
-        state,
+        _begin(known, tour, near, breadth, seed),
         end,
         _MOST if max_kicks is None else max_kicks,
         -_MOST if target is None else target,
