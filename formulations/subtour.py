@@ -295,7 +295,8 @@ class _Search:
             total += negative_part(self._count, block)
             rows, columns = np.nonzero(block < limit)
             found, more = block[rows, columns], (rows + first) * self._count + columns + first
-            is_new = ~np.isin(more, self._known)
+            place = np.minimum(np.searchsorted(self._known, more), self._known.size - 1)
+            is_new = self._known[place] != more
             found, more = found[is_new], more[is_new]
             np.minimum.at(lowest, more // self._count, found)
             np.minimum.at(lowest, more % self._count, found)

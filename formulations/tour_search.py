@@ -11,6 +11,9 @@ References
 M. Padberg, G. Rinaldi, "A branch-and-cut algorithm for the resolution of large-scale symmetric
 traveling salesman problems", SIAM Review 33 (1991) 60-100, DOI 10.1137/1033004.
 
+W. Cook, P. Seymour, "Tour merging via branch-decomposition", INFORMS Journal on Computing 15 (2003)
+233-248, DOI 10.1287/ijoc.15.3.233.16078.
+
 D. Applegate, R. Bixby, V. Chvatal, W. Cook, "Finding cuts in the TSP", DIMACS Technical Report
 95-05 (1995) (strong branching).
 """
@@ -82,6 +85,9 @@ class TourSearch:
         Only tours count that leave each of these sets just twice.
     seconds : callable
         Returns the seconds left, possibly infinite.
+    among : list of ndarray of int64, optional
+        Tours. Only their edges are looked at; there will be no proof (merging tours: Cook and
+        Seymour 2003).
 
     Attributes
     ----------
@@ -106,6 +112,7 @@ class TourSearch:
         seconds: Callable[[], float],
         step: int = 1,
         closed: BoolArray | None = None,
+        among: list[IntArray] | None = None,
     ) -> None:
         self.tour: IntArray | None = None
         self.tree: Sieve | None = None
@@ -118,6 +125,10 @@ class TourSearch:
         self._seconds = seconds
         self._count = distances.shape[0]
         self.edges, self.costs = sift(distances, certificate, step, goal)
+        self._is_whole = among is None
+        if among is not None:
+            kept = _is_in(self.edges, among, self._count)
+            self.edges, self.costs = self.edges.keep(kept), self.costs[kept]
         self._most = round_up(goal, 0, step) - step
         lengths = distances[self.edges.tails, self.edges.heads].astype(np.float64)
         self._unit = max(1.0, float(lengths.max(initial=0.0)) / 1000.0)
@@ -196,8 +207,13 @@ class TourSearch:
                 self.tour = self._read_tour(solution.edges)
             else:
                 self._waiting += case.split(self._choose(solution, fractional))
-        if not self._waiting and self.tour is None:
+        if self.is_done and self._is_whole and self.tour is None:
             self.tree = Sieve(self._certificate, self._proof())
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no case is left."""
+        return not self._waiting
 
     def _close(self, case: _Case) -> LinearSolution:
         """Solve a case; where no tour below the goal is left in it, prove that."""
@@ -327,6 +343,13 @@ class _Paths:
         self._degree[tail] += 1
         self._degree[head] += 1
         return True
+
+
+def _is_in(edges: Edges, tours: list[IntArray], count: int) -> BoolArray:
+    """Which edges are in some tour."""
+    ends = [(tour, np.roll(tour, 1)) for tour in tours]
+    keys = np.concatenate([np.minimum(a, b) * count + np.maximum(a, b) for a, b in ends])
+    return np.isin(edges.tails * count + edges.heads, keys)
 
 
 def _fractional(values: FloatArray) -> IntArray:

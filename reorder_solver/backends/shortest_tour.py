@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from formulations.subtour import SubtourBound, subtour_bound
+from formulations.subtour import SubtourBound, nearest_neighbour_tour, subtour_bound
 from formulations.tour_search import StoppedError, TourSearch
 from reorder_solver.backends.tours import improve_tour
 
@@ -27,7 +27,13 @@ if TYPE_CHECKING:
 
 #: Perturbations of the first local search, and of each later one, times nodes.
 _FIRST_KICKS = 20
-_MORE_KICKS = 60
+_MORE_KICKS = 10
+#: New tours for a merger, all tours in one, and perturbations of each, times nodes.
+_TOURS = 6
+_MOST_TOURS = 18
+_TOUR_KICKS = 10
+#: Cases of a merger.
+_MERGE_CASES = 60
 #: Cases of the first turn of branch and cut; twice as many each time.
 _FIRST_CASES = 20
 #: Every Hamming tour has an even length.
@@ -95,6 +101,7 @@ class TourSolver:
         length = tour_length(self._distances, start)
         self.answer = TourAnswer(start, length, 0, None, unit)
         self._guided, self._extra = self._weighted()
+        self._known: list[IntArray] = []
 
     def run(self) -> bool:
         """Improve `answer` until it is proven; False if time ran out before."""
@@ -136,7 +143,7 @@ class TourSolver:
                 cases *= 2
                 turn += 1
                 if hunt.tour is None and hunt.tree is None:
-                    self._search(candidates, _MORE_KICKS * turn, turn)
+                    self._merge(root, candidates, turn)
         except StoppedError:
             return -1
         if hunt.tour is not None:
@@ -145,6 +152,51 @@ class TourSolver:
             self.answer.bound, self.answer.proof = goal, hunt.tree
             self._report()
         return turn
+
+    def _merge(self, root: SubtourBound, candidates: IntArray, turn: int) -> None:
+        """Look for a shorter tour among the edges of several good ones.
+
+        Raises
+        ------
+        StoppedError
+        """
+        if self._guided is None:
+            return
+        rng = np.random.default_rng([self._seed, turn])
+        for number in range(_TOURS):
+            if self._is_proven or self._deadline.expired:
+                return
+            start = self.answer.tour
+            if number % 2 and not self._closed.shape[0]:
+                first = int(rng.integers(start.size))
+                start = nearest_neighbour_tour(self._distances, first)
+            self._known.append(
+                improve_tour(
+                    self._guided,
+                    start,
+                    candidates=candidates,
+                    seed=int(rng.integers(2**31)),
+                    deadline_seconds=self._limit(),
+                    max_kicks=_TOUR_KICKS * start.size,
+                    target=self.answer.bound + self._extra,
+                )[0]
+            )
+            self._offer(self._known[-1])
+        self._known = self._known[-_MOST_TOURS:]
+        while not self._is_proven:
+            merged = TourSearch(
+                self._distances,
+                root.certificate,
+                goal=self.answer.length,
+                step=_STEP,
+                closed=self._closed,
+                seconds=self._seconds,
+                among=[*self._known, self.answer.tour],
+            )
+            merged.split(_MERGE_CASES)
+            if merged.tour is None:
+                return
+            self._offer(merged.tour)
 
     def _search(self, candidates: IntArray | None, kicks: int, turn: int = 0) -> None:
         """Local search from the best tour; for none shorter than the bound."""
