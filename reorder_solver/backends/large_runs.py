@@ -13,6 +13,7 @@ Computing 6 (1977) 67-75, DOI 10.1137/0206004.
 
 from __future__ import annotations
 
+import time
 from math import gcd, isinf
 from typing import TYPE_CHECKING, ClassVar
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from reorder_solver.presolve import Orders, Problem
     from reorder_solver.presolve.problem import IntArray
 
+#: Between two reports of tours, so many times as long as the last one took.
+_PAUSE = 20
 #: Nodes times the largest distance may be this much.
 _DISTANCE_LIMIT = 2**50
 
@@ -76,8 +79,18 @@ class LargeRuns(Backend):
         def cost(length: int) -> int:
             return max(0, unit * length // 2 - first_runs)
 
+        allowed = time.perf_counter()
+
         def report(tour: IntArray | None, _length: int, bound: int) -> None:
-            task.report(None if tour is None else _orders(tour, outside), cost(bound))
+            nonlocal allowed
+            began = time.perf_counter()
+            if tour is None:
+                task.report(None, cost(bound))
+            elif began >= allowed:
+                task.report(_orders(tour, outside), cost(bound))
+                # Whoever is told works out the cost anew, which takes a while.
+                ended = time.perf_counter()
+                allowed = ended + _PAUSE * (ended - began)
 
         found = solve_large(
             columns,
