@@ -63,6 +63,7 @@ def _runs_turns(problem: Problem) -> Iterator[Turn]:
     from reorder_solver.backends.branch_and_cut import SequenceBound
 
     exact, small, bound = make_backend("branch-and-cut"), make_backend("subset-dp"), SequenceBound()
+    large = make_backend("large-runs")
     if exact.supports(problem) is None:
         yield exact, 1.0
     elif small.supports(problem) is None:
@@ -70,6 +71,9 @@ def _runs_turns(problem: Problem) -> Iterator[Turn]:
     elif bound.supports(problem) is None:
         yield make_backend("local_search"), 0.4
         yield bound, 1.0
+    elif large.supports(problem) is None:
+        yield large, 1.0
+        return
     yield make_backend("local_search"), 1.0
 
 
