@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from reorder_solver.backends.dynamic.elimination import Factor, largest_table, least_sum
 from reorder_solver.backends.dynamic.prefix_table import Item, PrefixTable
 
 if TYPE_CHECKING:
@@ -72,8 +73,8 @@ def minimise(
     Notes
     -----
     Per tensor, a table of costs by (what its first class continues, what its last class leaves
-    open); the tables meet in one array over all choices. At most ``k (k - 1)`` choices per
-    tensor of k classes, so 18 classes in all make a small array however they are divided.
+    open). The choices are eliminated one by one (see :func:`~.elimination.least_sum`): where
+    every access goes through the tensors in the same sequence, no array has more than three axes.
     """
     paying = [
         (shape, charge)
@@ -101,31 +102,35 @@ def minimise(
     for table in tables.values():
         table.fill(deadline)
     axes = {tensor: 2 * number for number, tensor in enumerate(tables)}
-    joint = _joint_costs(tables, axes, junctions, kind)
-    chosen = np.unravel_index(int(joint.argmin()), joint.shape)
-    best = int(joint[chosen])
+    factors: list[Factor] = [
+        Factor((axes[tensor], axes[tensor] + 1), table.costs.astype(kind))
+        for tensor, table in tables.items()
+    ]
+    factors += [_credit(junction, run, tables, axes, kind) for junction, run in junctions]
+    best, chosen = least_sum(factors)
     if best >= infinity // 2:
         return None
     orders = list(anatomy.problem.identity())
     for tensor, table in tables.items():
         at = axes[tensor]
-        orders[tensor] = table.order(int(chosen[at]), int(chosen[at + 1]), deadline)
+        orders[tensor] = table.order(chosen[at], chosen[at + 1], deadline)
     return base + best, tuple(orders)
 
 
-def _joint_costs(
-    tables: dict[int, _TensorTable],
-    axes: dict[int, int],
-    junctions: Sequence[tuple[Junction, int]],
-    kind: Any,
-) -> CostArray:
-    """Costs over all choices: per tensor an axis for its first classes and one for its last."""
-    joint: CostArray = np.zeros((1,) * max(1, 2 * len(tables)), dtype=kind)
-    for tensor, table in tables.items():
-        joint = joint + _on_axes(table.costs, axes[tensor], axes[tensor] + 1, joint.ndim)
-    for junction, run in junctions:
-        joint = joint - _credit(junction, run, tables, axes, joint)
-    return joint
+def largest_joint(anatomy: Anatomy) -> int:
+    """Entries of the largest array that :func:`minimise` may make to bring tensors together."""
+    axes = {tensor: 2 * number for number, tensor in enumerate(anatomy.free)}
+    sizes = {
+        axis + end: anatomy.problem.sizes[tensor].size
+        for tensor, axis in axes.items()
+        for end in (0, 1)
+    }
+    scopes = {(axis, axis + 1) for axis in axes.values()}
+    for shape in anatomy.shapes:
+        for junction in () if shape is None else shape.junctions:
+            if junction.left.tensor in axes and junction.right.tensor in axes:
+                scopes.add((axes[junction.left.tensor] + 1, axes[junction.right.tensor]))
+    return largest_table(sorted(scopes), sizes)
 
 
 def _at_most(shape: Shape, charge: Charge) -> int:
@@ -144,35 +149,27 @@ def _certain(shape: Shape, charge: Charge) -> int:
     return certain
 
 
-def _on_axes(values: CostArray, rows: int, columns: int, ndim: int) -> CostArray:
-    """A matrix as an array of `ndim` axes that varies along two of them."""
-    shape = [1] * ndim
-    shape[rows], shape[columns] = values.shape
-    return (values if rows < columns else values.T).reshape(shape)
-
-
 def _credit(
     junction: Junction,
     run: int,
     tables: dict[int, _TensorTable],
     axes: dict[int, int],
-    joint: CostArray,
-) -> CostArray:
+    kind: Any,
+) -> Factor:
     """What is saved where the left part's last run and the right part's first are one."""
     left, right = junction.left, junction.right
     ends = tables[left.tensor].ends(left) if left.tensor in tables else np.array([left.last])
     begins = (
         tables[right.tensor].begins(right) if right.tensor in tables else np.array([right.first])
     )
-    saved: CostArray = np.logical_and.outer(ends, begins).astype(joint.dtype) * run
+    saved: CostArray = np.logical_and.outer(ends, begins).astype(kind) * -run
     if left.tensor in tables and right.tensor in tables:
-        return _on_axes(saved, axes[left.tensor] + 1, axes[right.tensor], joint.ndim)
-    shape = [1] * joint.ndim
+        return Factor((axes[left.tensor] + 1, axes[right.tensor]), saved)
     if left.tensor in tables:
-        shape[axes[left.tensor] + 1] = ends.size
-    elif right.tensor in tables:
-        shape[axes[right.tensor]] = begins.size
-    return saved.reshape(shape)
+        return Factor((axes[left.tensor] + 1,), saved[:, 0])
+    if right.tensor in tables:
+        return Factor((axes[right.tensor],), saved[0])
+    return Factor((), np.asarray(saved[0, 0]))
 
 
 @dataclass(slots=True, eq=False)
@@ -183,6 +180,7 @@ class _TensorTable:
     """
 
     table: PrefixTable
+    members: list[IntArray]
     firsts: list[int]
     lasts: list[int]
     costs: CostArray
@@ -200,16 +198,25 @@ class _TensorTable:
     ) -> _TensorTable:
         sizes = anatomy.problem.sizes[tensor]
         items = _items(tensor, paying)
-        firsts = _groups(
-            sizes.size, [each.right.mask for each in junctions if each.right.tensor == tensor]
-        )
-        lasts = _groups(
-            sizes.size, [each.left.mask for each in junctions if each.left.tensor == tensor]
+        # What nobody pays to tell apart may stay together. A table takes two classes at least.
+        members = _joined(sizes.size, [item.mask for item in items])
+        sizes = np.array([sizes[each].sum() for each in members], dtype=np.int64)
+        items = [replace(item, mask=_reduced(item.mask, members)) for item in items]
+        firsts, lasts = (
+            _groups(
+                sizes.size,
+                [_reduced(piece.mask, members) for piece in pieces if piece.tensor == tensor],
+            )
+            for pieces in (
+                [each.right for each in junctions],
+                [each.left for each in junctions],
+            )
         )
         shape = (len(firsts), len(lasts))
         kind: Any = np.int64 if infinity == _INFINITY else np.object_
         return cls(
             table=PrefixTable(sizes, items, infinity),
+            members=members,
             firsts=firsts,
             lasts=lasts,
             costs=np.empty(shape, dtype=kind),
@@ -230,13 +237,16 @@ class _TensorTable:
         if self.filled != row:
             self.table.fill(self.firsts[row], deadline)
             self.filled = row
-        return self.table.order(int(self.chosen[row, column]))
+        order = self.table.order(int(self.chosen[row, column]))
+        return np.concatenate([self.members[each] for each in order])
 
     def begins(self, piece: Piece) -> npt.NDArray[np.bool_]:
-        return np.array([bool(group & piece.mask) for group in self.firsts])
+        mask = _reduced(piece.mask, self.members)
+        return np.array([bool(group & mask) for group in self.firsts])
 
     def ends(self, piece: Piece) -> npt.NDArray[np.bool_]:
-        return np.array([bool(group & piece.mask) for group in self.lasts])
+        mask = _reduced(piece.mask, self.members)
+        return np.array([bool(group & mask) for group in self.lasts])
 
 
 def _items(tensor: int, paying: Sequence[tuple[Shape, Charge]]) -> list[Item]:
@@ -255,6 +265,22 @@ def _items(tensor: int, paying: Sequence[tuple[Shape, Charge]]) -> list[Item]:
         for key, (run, gap, view) in sums.items()
         if run or gap or view
     ]
+
+
+def _joined(count: int, masks: Sequence[int]) -> list[IntArray]:
+    """Classes that exactly the same masks hold; two sets at least."""
+    groups = _groups(count, masks)
+    if len(groups) == 1:
+        groups = [1, groups[0] & ~1]
+    return [
+        np.array([each for each in range(count) if group >> each & 1], dtype=np.int64)
+        for group in groups
+    ]
+
+
+def _reduced(mask: int, members: Sequence[IntArray]) -> int:
+    """The sets of classes that a mask holds, as a bit set; it holds all of a set or nothing."""
+    return sum(1 << number for number, each in enumerate(members) if mask >> int(each[0]) & 1)
 
 
 def _groups(count: int, masks: Sequence[int]) -> list[int]:
