@@ -35,6 +35,7 @@ import numpy as np
 
 from formulations.columns import DISTANCE_LIMIT, IntArray, Metric, PackedColumns, metric
 from formulations.neighbours import PIECE, first_tour, in_pieces, nearest_nodes
+from formulations.warm_up import is_ready
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -151,6 +152,8 @@ def one_tree_bound(
         numerator = _few_nodes(known)
         return OneTreeBound(_round_up(numerator, 0, step), numerator, 0, potentials)
     search = _Ascent(known, _largest(distances), step, target, end, seed, threads, report)
+    if not kernels_ready(known, end):
+        return search.best
     search.run(first_tour(known, end) if tour is None else np.asarray(tour, np.int64), rounds)
     return search.best
 
@@ -198,6 +201,7 @@ def check_potentials(
         raise ValueError("the potentials are too large to be added up in 64 bits")
     if count < 3:
         return _round_up(_few_nodes(known), 0, step)
+    kernels_ready(known, inf)
     found = exact_tree(known, potentials, exponent, inf)
     assert found is not None
     return _round_up(found[0], exponent, step)
@@ -240,6 +244,8 @@ def alpha_candidates(
         near = np.full((count, width), -1, dtype=np.int64)
         near[:, :1] = np.arange(count)[::-1, None] if count == 2 else -1
         return near
+    if not kernels_ready(known, end):
+        return None
     found = exact_tree(known, bound.potentials, bound.exponent, end)
     if found is None:
         return None
@@ -270,6 +276,22 @@ def _alpha_lists(
         )  # fmt: skip
 
     return near.astype(np.int64) if in_pieces(step, count, end, threads) else None
+
+
+def kernels_ready(known: Metric, end: float) -> bool:
+    """Wait for the kernels for such a matrix to be compiled; False if time ran out first."""
+    kind = known.matrix.dtype
+
+    def work() -> None:
+        matrix = np.arange(16, dtype=kind).reshape(4, 4)
+        small = metric(matrix + matrix.T)._replace(matrix=matrix + matrix.T)
+        search = _Ascent(small, 30, 1, None, inf, 0, 1, None)
+        search.run(first_tour(small), 2)
+        tree = exact_tree(small, search.best.potentials, search.best.exponent, inf)
+        assert tree is not None
+        _alpha_lists(small, search.best, tree[1], 2, 0, 1, inf)
+
+    return is_ready(f"trees, {kind}", work, end)
 
 
 def exact_tree(

@@ -5,5 +5,6 @@ Knows nodes and distances, nothing of accesses. Nothing here imports numba befor
 
 from formulations.columns import PackedColumns
 from reorder_solver.backends.tours.improve import improve_tour
+from reorder_solver.backends.tours.large import LargeAnswer, solve_large
 
-__all__ = ["PackedColumns", "improve_tour"]
+__all__ = ["LargeAnswer", "PackedColumns", "improve_tour", "solve_large"]

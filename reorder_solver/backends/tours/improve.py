@@ -9,23 +9,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from formulations.columns import metric
+from formulations.columns import Metric, metric, tour_length
 from formulations.neighbours import nearest_nodes
 from formulations.one_tree import alpha_candidates, one_tree_bound
+from formulations.warm_up import is_ready
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy.typing as npt
 
-    from formulations.columns import IntArray, Metric, PackedColumns
+    from formulations.columns import IntArray, PackedColumns
     from reorder_solver.backends.tours.state import State
 
 #: Edges tried from every node if no others are given, and rounds of the ascent that finds them.
-_NEIGHBOURS, _ROUNDS = 6, 4
+NEIGHBOURS, ROUNDS = 6, 4
 #: Share of the time that finding them may take; else the nearest do.
 _SHARE = 0.3
-#: Edges tried at each depth of an exchange: of those found here, and of those given.
+#: Edges tried at each depth of an exchange: with few edges per node, well chosen, and with more.
 _BREADTH, _WIDER = (5, 3, 2, 1), (10, 5, 3, 1)
 #: Nodes in a stretch that a disturbance moves, at most.
 _REACH = 30
@@ -52,14 +53,15 @@ def improve_tour(
     Parameters
     ----------
     distances : ndarray of int, (nodes, nodes), or PackedColumns
-        Symmetric; negative ones are allowed. Of columns, memory is linear in their words.
+        Symmetric; negative ones are allowed. With columns, memory is linear in their words.
     tour : ndarray of int64, (nodes,)
         A permutation of the nodes.
     candidates : ndarray of int64, (nodes, width), optional
         The edges to try from every node, the most promising first, -1 where there are no more.
-        Otherwise those of least alpha value (``formulations.one_tree``) are found first.
+        Otherwise those of least alpha value (:mod:`formulations.one_tree`) are found first, in
+        O(nodes squared) time.
     seed : int
-        The same arguments and a number of disturbances reached before the time give the same tour.
+        The same arguments give the same tour unless the time runs out.
     deadline_seconds : float, optional
         Wall-clock seconds from the call on.
     max_kicks : int, optional
@@ -79,7 +81,8 @@ def improve_tour(
     Raises
     ------
     ValueError
-        If the arguments are not as above, or the distances too large for 64-bit sums.
+        If the arguments are not as above, the distances too large for 64-bit sums, or nothing
+        ends the search.
     """
     end = inf if deadline_seconds is None else time.perf_counter() + deadline_seconds
     known = metric(distances)
@@ -87,38 +90,71 @@ def improve_tour(
     tour = np.ascontiguousarray(tour, dtype=np.int64)
     if not np.array_equal(np.sort(tour), np.arange(count)):
         raise ValueError(f"the tour is no permutation of {count} nodes")
-    if deadline_seconds is None and max_kicks is None and target is None and count > _FEW:
-        raise ValueError("without a time, a number of kicks or a target, the search has no end")
+    given = None if candidates is None else _checked(candidates, count)
     if count <= _FEW:
         return _best_of_all(known, tour)
+    if deadline_seconds is None and max_kicks is None and target is None:
+        raise ValueError("without a time, a number of kicks or a target, the search has no end")
+    if not kernels_ready(known, end):
+        return tour, tour_length(known, tour)
+    near = _promising(distances, known, tour, seed, end) if given is None else given
+    breadth = _BREADTH if near.shape[1] <= NEIGHBOURS else _WIDER
+    return _run(
+        _begin(known, tour, near, breadth, seed),
+        end,
+        _MOST if max_kicks is None else max_kicks,
+        -_MOST if target is None else target,
+        report,
+    )
+
+
+def kernels_ready(known: Metric, end: float) -> bool:
+    """Wait for the kernels for such a matrix to be compiled; False if time ran out first."""
+    kind = known.matrix.dtype
+
+    def work() -> None:
+        numbers = np.arange(8, dtype=kind)
+        matrix = numbers[:, None] + numbers
+        small = metric(matrix)._replace(matrix=matrix)
+        near = np.tile(np.array([[0, 7]], dtype=np.int32), (8, 1))
+        near[0], near[7] = [1, 2], [5, 6]
+        _run(_begin(small, numbers.astype(np.int64), near, _BREADTH, 0), inf, 2, 0, None)
+
+    return is_ready(f"tours, {kind}", work, end)
+
+
+def _begin(
+    known: Metric,
+    tour: IntArray,
+    near: npt.NDArray[np.int32],
+    breadth: tuple[int, ...],
+    seed: int,
+) -> State:
+    """Set up a search along the edges `near`."""
     from formulations.nearness import edge_lengths
     from reorder_solver.backends.tours import iterate
-    from reorder_solver.backends.tours.state import BEST, REACH, TARGET, new_state
+    from reorder_solver.backends.tours.state import REACH, new_state
 
-    near = None if candidates is None else _checked(candidates, count)
-    if near is None:
-        near = _promising(distances, known, tour, seed, end)
     lengths = np.zeros(near.shape, dtype=np.int64)
     edge_lengths(known, near, lengths)
-    breadth = _BREADTH if candidates is None else _WIDER
     state = new_state(known, tour, near, lengths, breadth, seed % 2**64)
     state.control[REACH] = _REACH
-    state.control[TARGET] = -_MOST if target is None else max(-_MOST, min(_MOST, target))
     iterate.begin(state)
-    _run(state, end, _MOST if max_kicks is None else max_kicks, report)
-    return state.best.astype(np.int64), int(state.control[BEST])
+    return state
 
 
 def _run(
     state: State,
     end: float,
     max_kicks: int,
+    target: int,
     report: Callable[[IntArray, int], None] | None,
-) -> None:
+) -> tuple[IntArray, int]:
     """Run the kernel slice by slice; Ctrl-C and the clock are heard in between."""
     from reorder_solver.backends.tours import iterate
-    from reorder_solver.backends.tours.state import BEST
+    from reorder_solver.backends.tours.state import BEST, TARGET
 
+    state.control[TARGET] = max(-_MOST, min(_MOST, target))
     work, reported = 100, int(state.control[BEST])
     done = False
     while not done and time.perf_counter() < end:
@@ -130,6 +166,7 @@ def _run(
             reported = int(state.control[BEST])
             if report is not None:
                 report(state.best.astype(np.int64), reported)
+    return state.best.astype(np.int64), int(state.control[BEST])
 
 
 def _promising(
@@ -141,10 +178,9 @@ def _promising(
 ) -> npt.NDArray[np.int32]:
     """The edges of least alpha value, or the shortest if there is no time for more."""
     count = tour.size
-    width = min(_NEIGHBOURS, count - 1)
-    left = end - time.perf_counter()
-    limit = None if isinf(end) else _SHARE * left
-    bound = one_tree_bound(distances, tour=tour, rounds=_ROUNDS, time_limit=limit, seed=seed)
+    width = min(NEIGHBOURS, count - 1)
+    limit = None if isinf(end) else max(0.0, _SHARE * (end - time.perf_counter()))
+    bound = one_tree_bound(distances, tour=tour, rounds=ROUNDS, time_limit=limit, seed=seed)
     if bound.rounds:
         limit = None if isinf(end) else max(0.0, 0.5 * (end - time.perf_counter()))
         near = alpha_candidates(distances, bound, width, seed=seed, time_limit=limit)
@@ -168,20 +204,13 @@ def _checked(candidates: IntArray, count: int) -> npt.NDArray[np.int32]:
 
 
 def _best_of_all(known: Metric, tour: IntArray) -> tuple[IntArray, int]:
-    """Try all tours through a few nodes."""
-    from formulations.nearness import edge_lengths
-
-    count = tour.size
-    everyone = np.tile(np.arange(count, dtype=np.int32), (count, 1))
-    lengths = np.zeros((count, count), dtype=np.int64)
-    edge_lengths(known, everyone, lengths)
-    np.fill_diagonal(lengths, 0)
-
-    def length(order: IntArray) -> int:
-        return int(lengths[order, np.roll(order, -1)].sum())
-
-    if count < 4:
-        return tour, length(tour)
-    tours = (np.array((0, *rest), dtype=np.int64) for rest in permutations(range(1, count)))
-    best = min((tour, *tours), key=length)
-    return best, length(best)
+    """Try all tours through a few nodes; that given if none is shorter."""
+    best, least = tour, tour_length(known, tour)
+    if tour.size < 4:
+        return best, least
+    for rest in permutations(range(1, tour.size)):
+        other = np.array((0, *rest), dtype=np.int64)
+        length = tour_length(known, other)
+        if length < least:
+            best, least = other, length
+    return best, least

@@ -34,7 +34,7 @@ _CLIQUES_LIMIT = 200
 #: By how much a fractional solution must violate a constraint that is added for it.
 _VIOLATION = 0.05
 #: Share of the time left that may go into triples.
-_TRIPLES_SHARE = 0.4
+_TRIPLES_SHARE = 0.6
 
 
 def flat_price(access: ProblemAccess) -> int | None:
