@@ -176,14 +176,32 @@ def _credit(
 class _TensorTable:
     """Costs of one tensor by group of first classes and group of last classes.
 
-    Classes of a group make no difference to any junction.
+    Classes of a group make no difference to any junction. The table is filled once per group of
+    first classes: where there are fewer groups of last ones, orders are built from their end.
+
+    Attributes
+    ----------
+    table : PrefixTable
+    members : list of ndarray of int64
+        The problem's classes behind each class of the table.
+    begins_with, ends_with : list of int
+        The groups of the table, as bit sets.
+    is_mirrored : bool
+        The table's first classes are the last of the order.
+    chosen : ndarray of int64
+        Per pair of groups, the table's last class.
+    values : ndarray
+        Costs by pair of groups, as the table has them.
+    filled : int
+        The group that the table holds at present.
     """
 
     table: PrefixTable
     members: list[IntArray]
-    firsts: list[int]
-    lasts: list[int]
-    costs: CostArray
+    begins_with: list[int]
+    ends_with: list[int]
+    is_mirrored: bool
+    values: CostArray
     chosen: IntArray
     filled: int = -1
 
@@ -212,41 +230,56 @@ class _TensorTable:
                 [each.left for each in junctions],
             )
         )
+        is_mirrored = len(lasts) < len(firsts)
+        if is_mirrored:
+            firsts, lasts = lasts, firsts
+            items = [replace(item, before=item.after, after=item.before) for item in items]
         shape = (len(firsts), len(lasts))
         kind: Any = np.int64 if infinity == _INFINITY else np.object_
         return cls(
             table=PrefixTable(sizes, items, infinity),
             members=members,
-            firsts=firsts,
-            lasts=lasts,
-            costs=np.empty(shape, dtype=kind),
+            begins_with=firsts,
+            ends_with=lasts,
+            is_mirrored=is_mirrored,
+            values=np.empty(shape, dtype=kind),
             chosen=np.zeros(shape, dtype=np.int64),
         )
 
     def fill(self, deadline: Deadline) -> None:
-        for row, first in enumerate(self.firsts):
+        for row, first in enumerate(self.begins_with):
             by_last = self.table.fill(first, deadline)
             self.filled = row
-            for column, last in enumerate(self.lasts):
+            for column, last in enumerate(self.ends_with):
                 members = [each for each in range(by_last.size) if last >> each & 1]
                 best = members[int(by_last[members].argmin())]
-                self.costs[row, column] = by_last[best]
+                self.values[row, column] = by_last[best]
                 self.chosen[row, column] = best
 
-    def order(self, row: int, column: int, deadline: Deadline) -> IntArray:
+    @property
+    def costs(self) -> CostArray:
+        """By group of first classes of the order, and group of last ones."""
+        return self.values.T if self.is_mirrored else self.values
+
+    def order(self, first: int, last: int, deadline: Deadline) -> IntArray:
+        row, column = (last, first) if self.is_mirrored else (first, last)
         if self.filled != row:
-            self.table.fill(self.firsts[row], deadline)
+            self.table.fill(self.begins_with[row], deadline)
             self.filled = row
         order = self.table.order(int(self.chosen[row, column]))
+        if self.is_mirrored:
+            order = order[::-1]
         return np.concatenate([self.members[each] for each in order])
 
     def begins(self, piece: Piece) -> npt.NDArray[np.bool_]:
-        mask = _reduced(piece.mask, self.members)
-        return np.array([bool(group & mask) for group in self.firsts])
+        return self._held(piece, self.ends_with if self.is_mirrored else self.begins_with)
 
     def ends(self, piece: Piece) -> npt.NDArray[np.bool_]:
+        return self._held(piece, self.begins_with if self.is_mirrored else self.ends_with)
+
+    def _held(self, piece: Piece, groups: Sequence[int]) -> npt.NDArray[np.bool_]:
         mask = _reduced(piece.mask, self.members)
-        return np.array([bool(group & mask) for group in self.lasts])
+        return np.array([bool(group & mask) for group in groups])
 
 
 def _items(tensor: int, paying: Sequence[tuple[Shape, Charge]]) -> list[Item]:
