@@ -224,16 +224,26 @@ def dual_bound(model: Covering) -> int:
     Each constraint in turn takes what it can use of its members' remaining weights; it then
     costs at least the sum of its `demand` smallest shares. In exact integers, so a proof.
     """
+    return dual_support(model)[0]
+
+
+def dual_support(model: Covering) -> tuple[int, list[int]]:
+    """The bound of :func:`dual_bound`, and which constraints by themselves give as much."""
     left = list(model.weights)
     bound = 0
-    for members, demand in sorted(model.constraints, key=lambda pair: len(pair[0]) - pair[1]):
+    used: list[int] = []
+    ranked = sorted(enumerate(model.constraints), key=lambda pair: len(pair[1][0]) - pair[1][1])
+    for number, (members, demand) in ranked:
         if demand <= 0:
             continue
         smallest = sorted(left[item] for item in members)[:demand]
+        if not smallest[-1]:
+            continue
         bound += sum(smallest)
+        used.append(number)
         for item in members:
             left[item] -= min(left[item], smallest[-1])
-    return bound
+    return bound, used
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -48,3 +49,8 @@ def import_pulp() -> Any:
     import pulp
 
     return pulp
+
+
+def import_enumeration_kernel() -> ModuleType:
+    """Import the compiled enumeration; loads numba."""
+    return import_module("formulations.enumeration_kernel")

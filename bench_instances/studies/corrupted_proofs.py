@@ -1,7 +1,8 @@
 """Spoil true proofs in every way there is, and count how many the checker rejects.
 
-Instances are small and random, their proofs those of the tests' own producers; see
-``tests/proofs/corruptions.py`` for what is done to them and why each is then certainly wrong.
+Instances are small and random. Their proofs are by turns those of the tests' own producers,
+which branch where there is no need, and of the package's backends. What is done to them, and why
+each is then certainly wrong, is in ``tests/proofs/corruptions.py`` and the modules it names.
 Exit code 1 if a spoiled proof is accepted, or a true one rejected.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import reorder_solver as rs
@@ -34,13 +35,14 @@ def is_accepted(instance: rs.Instance, result: rs.Result) -> bool:
 def main() -> int:
     """Print a table of kinds of corruption: tried, rejected."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--proofs", type=int, default=100, help="true proofs to spoil")
+    parser.add_argument("--proofs", type=int, default=200, help="true proofs to spoil")
     parser.add_argument("--seed", type=int, default=0, help="of the first instance")
     arguments = parser.parse_args()
     tried: Counter[str] = Counter()
     rejected: Counter[str] = Counter()
     accepted_true = 0
-    samples = islice(proven_samples(arguments.seed), arguments.proofs)
+    sources = [proven_samples(arguments.seed, by_package=each) for each in (False, True)]
+    samples = islice(chain.from_iterable(zip(*sources, strict=True)), arguments.proofs)
     for number, proven in enumerate(samples):
         accepted_true += is_accepted(proven.instance, proven.result)
         for kind in CORRUPTIONS:

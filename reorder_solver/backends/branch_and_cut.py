@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from reorder_solver.presolve import Orders, Problem
 
 #: More classes than this are refused: all their distances are kept.
-MOST_CLASSES = 6000
+MOST_CLASSES = 4096
 #: Distances times nodes may be this much.
 _DISTANCE_LIMIT = 2**50
 

@@ -79,7 +79,10 @@ def _explain(base: ViewSet, candidates: list[int], deadline: Deadline | None) ->
 
 
 def triple_cliques(
-    triples: Triples, candidates: Sequence[int], limit: int, deadline: Deadline | None = None
+    triples: Triples,
+    candidates: Sequence[int],
+    limit: int | None,
+    deadline: Deadline | None = None,
 ) -> list[tuple[int, ...]]:
     """Sets in which all triples conflict: at most two of each can be views.
 
@@ -88,7 +91,7 @@ def triple_cliques(
     triples : Triples
     candidates : sequence of int
         Places in `triples` to consider; earlier ones enter a set first.
-    limit : int
+    limit : int or None
         Most sets returned.
     deadline : Deadline, optional
         Once it is over, the sets found so far are returned.
@@ -105,7 +108,7 @@ def triple_cliques(
     for a in candidates:
         own = uncovered[a]
         own[triples.flags(~mask)] = 0
-        while own.any() and len(cliques) < limit:
+        while own.any() and (limit is None or len(cliques) < limit):
             if deadline is not None and deadline.expired:
                 return cliques
             b = int(np.flatnonzero(own.any(axis=1))[0])

@@ -31,7 +31,7 @@ class _ImplicitHittingSet(Backend):
     leaves_ties: ClassVar[bool] = True
     objectives: ClassVar[frozenset[Objective]] = frozenset({Objective.COPIES, Objective.BYTES})
 
-    #: Whether the linear relaxation may be used (it needs OR-Tools).
+    #: Whether more may be done than solve masters; that needs OR-Tools.
     relaxes: ClassVar[bool] = False
 
     @abstractmethod

@@ -50,12 +50,10 @@ def _turns(problem: Problem) -> Iterator[Turn]:
     if problem.objective is Objective.RUNS:
         yield from _runs_turns(problem)
     elif problem.objective is Objective.LATENCY:
-        yield from _latency_turns(problem)
+        yield from _latency_turns()
     else:
-        exact, search = make_backend("exact"), make_backend("local_search")
-        yield exact, 0.5
-        yield search, 0.3
-        yield exact, 1.0
+        yield make_backend("exact"), 0.9
+        yield make_backend("local_search"), 1.0
 
 
 def _runs_turns(problem: Problem) -> Iterator[Turn]:
@@ -77,10 +75,8 @@ def _runs_turns(problem: Problem) -> Iterator[Turn]:
     yield make_backend("local_search"), 1.0
 
 
-def _latency_turns(problem: Problem) -> Iterator[Turn]:
-    small = make_backend("subset-dp")
-    if small.supports(problem) is None:
-        yield small, 0.7
+def _latency_turns() -> Iterator[Turn]:
+    yield make_backend("modes"), 0.9
     yield make_backend("local_search"), 1.0
 
 

@@ -26,6 +26,7 @@ _BUILT_IN: dict[str, str] = {
     "identity": "reorder_solver.backends.identity:Identity",
     "large-runs": "reorder_solver.backends.large_runs:LargeRuns",
     "local_search": "reorder_solver.backends.local_search:LocalSearch",
+    "modes": "reorder_solver.backends.modes.backend:Modes",
     "subset-dp": "reorder_solver.backends.subset_dp:SubsetDP",
     "upscale": "reorder_solver.backends.upscale:Upscale",
 }

@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from formulations.cut_separation import BoolArray
-    from formulations.proof_tree import Edges, Tree
+    from formulations.proof_tree import Tree
     from reorder_solver.backends.concatenation import Sequence
     from reorder_solver.core.limits import Deadline
     from reorder_solver.presolve.problem import IntArray
 
-#: Perturbations of the first local search, and of each later one, times nodes.
-_FIRST_KICKS = 20
-_MORE_KICKS = 10
-#: New tours for a merger, all tours in one, and perturbations of each, times nodes.
+#: Perturbations of a local search, times nodes.
+_KICKS = 20
+#: New tours for a merger, and all tours in one.
 _TOURS = 6
 _MOST_TOURS = 18
-_TOUR_KICKS = 10
 #: Cases of a merger.
 _MERGE_CASES = 60
 #: Cases of the first turn of branch and cut; twice as many each time.
 _FIRST_CASES = 20
+#: Dives come after so many turns without success.
+_DIVE_TURN = 2
 #: Every Hamming tour has an even length.
 _STEP = 2
 #: Lengths with closed sets weighted stay below this.
@@ -108,7 +108,7 @@ class TourSolver:
         if self._distances.shape[0] < 4:
             self._enumerate()
             return True
-        self._search(None, _FIRST_KICKS)
+        self._search(0)
         root = self._bound()
         turn = 0
         while not self._is_proven and not self._deadline.expired:
@@ -124,6 +124,7 @@ class TourSolver:
     def _pursue(self, root: SubtourBound, turn: int) -> int:
         """Look for a tour as short as the bound, or raise that; the next turn, -1 to give up."""
         goal = self.answer.bound + _STEP
+        cases = _FIRST_CASES
         try:
             hunt = TourSearch(
                 self._distances,
@@ -133,17 +134,16 @@ class TourSolver:
                 closed=self._closed,
                 seconds=self._seconds,
             )
-            candidates = candidate_lists(self._distances, hunt.edges, hunt.costs)
-            self._search(candidates, _MORE_KICKS, turn)
-            if not self._is_proven:
-                hunt.dive()
-            cases = _FIRST_CASES
             while hunt.tour is None and hunt.tree is None and not self._is_proven:
-                hunt.split(cases)
-                cases *= 2
                 turn += 1
+                self._search(turn)
+                if not self._is_proven:
+                    hunt.split(cases)
+                    cases *= 2
                 if hunt.tour is None and hunt.tree is None:
-                    self._merge(root, candidates, turn)
+                    self._merge(root, turn)
+                if turn == _DIVE_TURN and hunt.tree is None and not self._is_proven:
+                    hunt.dive()
         except StoppedError:
             return -1
         if hunt.tour is not None:
@@ -153,7 +153,7 @@ class TourSolver:
             self._report()
         return turn
 
-    def _merge(self, root: SubtourBound, candidates: IntArray, turn: int) -> None:
+    def _merge(self, root: SubtourBound, turn: int) -> None:
         """Look for a shorter tour among the edges of several good ones.
 
         Raises
@@ -168,19 +168,8 @@ class TourSolver:
                 return
             start = self.answer.tour
             if number % 2 and not self._closed.shape[0]:
-                first = int(rng.integers(start.size))
-                start = nearest_neighbour_tour(self._distances, first)
-            self._known.append(
-                improve_tour(
-                    self._guided,
-                    start,
-                    candidates=candidates,
-                    seed=int(rng.integers(2**31)),
-                    deadline_seconds=self._limit(),
-                    max_kicks=_TOUR_KICKS * start.size,
-                    target=self.answer.bound + self._extra,
-                )[0]
-            )
+                start = nearest_neighbour_tour(self._distances, int(rng.integers(start.size)))
+            self._known.append(self._improved(start, int(rng.integers(2**31))))
             self._offer(self._known[-1])
         self._known = self._known[-_MOST_TOURS:]
         while not self._is_proven:
@@ -198,21 +187,21 @@ class TourSolver:
                 return
             self._offer(merged.tour)
 
-    def _search(self, candidates: IntArray | None, kicks: int, turn: int = 0) -> None:
+    def _search(self, turn: int) -> None:
         """Local search from the best tour; for none shorter than the bound."""
-        if self._guided is None or self._deadline.expired or self._is_proven:
-            return
-        tour, _ = improve_tour(
+        if self._guided is not None and not self._deadline.expired and not self._is_proven:
+            self._offer(self._improved(self.answer.tour, self._seed + turn))
+
+    def _improved(self, start: IntArray, seed: int) -> IntArray:
+        assert self._guided is not None
+        return improve_tour(
             self._guided,
-            self.answer.tour,
-            candidates=candidates,
-            seed=self._seed + turn,
+            start,
+            seed=seed,
             deadline_seconds=self._limit(),
-            max_kicks=kicks * self._distances.shape[0],
+            max_kicks=_KICKS * start.size,
             target=self.answer.bound + self._extra,
-            report=None,
-        )
-        self._offer(tour)
+        )[0]
 
     def _offer(self, tour: IntArray) -> None:
         length = tour_length(self._distances, tour)
@@ -280,23 +269,3 @@ def keeps_closed(tour: IntArray, closed: BoolArray) -> bool:
         return True
     inside = closed[:, tour]
     return bool(((inside != np.roll(inside, 1, axis=1)).sum(axis=1) == 2).all())
-
-
-def candidate_lists(distances: IntArray, edges: Edges, costs: IntArray) -> IntArray:
-    """Neighbours of every node by `edges`, least reduced cost first; short lists end in -1."""
-    count = distances.shape[0]
-    ends = np.concatenate([edges.tails, edges.heads])
-    others = np.concatenate([edges.heads, edges.tails])
-    order = np.lexsort((distances[ends, others], np.maximum(np.tile(costs, 2), 0), ends))
-    ends, others = ends[order], others[order]
-    degrees = np.bincount(ends, minlength=count)
-    width = int(min(_WIDTH, degrees.max(initial=1)))
-    rank = np.arange(ends.size) - np.repeat(np.cumsum(degrees) - degrees, degrees)
-    lists = np.full((count, width), -1, dtype=np.int64)
-    kept = rank < width
-    lists[ends[kept], rank[kept]] = others[kept]
-    return lists
-
-
-#: Neighbours of a node that the local search considers.
-_WIDTH = 12

@@ -166,12 +166,14 @@ def _add_up(prices: list[PriceList]) -> tuple[PriceList, ...]:
 
 
 def _components(problem: Problem, accesses: list[ProblemAccess]) -> list[Component]:
+    if not accesses:
+        return []
+    if len(problem.sizes) == 1:
+        return [_component(problem, accesses)]
     # scipy takes longer to import than a small instance to solve; not at module level.
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    if not accesses:
-        return []
     links = [
         (access.parts[0][0], tensor) for access in accesses for tensor, _wanted in access.parts
     ]
@@ -197,7 +199,10 @@ def _component(problem: Problem, accesses: list[ProblemAccess]) -> Component:
         replace(
             access,
             parts=tuple(
-                (local[tensor], np.unique(class_of[local[tensor]][wanted]))
+                (
+                    local[tensor],
+                    _distinct(class_of[local[tensor]][wanted], sizes[local[tensor]].size),
+                )
                 for tensor, wanted in access.parts
             ),
         )
@@ -206,6 +211,13 @@ def _component(problem: Problem, accesses: list[ProblemAccess]) -> Component:
     fixed = tuple(problem.fixed[tensor] for tensor in tensors)
     members = tuple(_groups(labels) for labels in class_of)
     return Component(Problem(problem.objective, sizes, fixed, reduced), tensors, members)
+
+
+def _distinct(labels: IntArray, count: int) -> IntArray:
+    """The different labels below `count`, ascending; without sorting."""
+    flags = np.zeros(count, dtype=np.bool_)
+    flags[labels] = True
+    return np.flatnonzero(flags)
 
 
 def _classes(problem: Problem, tensor: int, accesses: list[ProblemAccess]) -> IntArray:

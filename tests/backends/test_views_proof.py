@@ -10,15 +10,21 @@ import numpy as np
 import pytest
 from random_instances import random_instance
 
+from formulations.covering import Constraint, Covering
+from formulations.enumeration import Enumeration
+from formulations.hitting_set import solve_cpsat
 from reorder_solver import Access, Instance, Objective, Part, StopReason, Tensor
 from reorder_solver.backends import make_backend
 from reorder_solver.backends.base import Answer, Task
+from reorder_solver.backends.view_selection import run
 from reorder_solver.backends.view_selection.selection import flat_price
 from reorder_solver.core.limits import Deadline
 from reorder_solver.core.proof import ViewsPart
 from reorder_solver.presolve import compile_problem, presolve
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from reorder_solver.presolve import Problem
 
 _MOST_LAYOUTS = 800
@@ -158,3 +164,35 @@ def test_warm_start_is_kept() -> None:
         answer = make_backend("exact").solve(task)
         assert answer.orders is not None
         assert problem.cost(answer.orders).primary <= problem.cost(start).primary
+
+
+def test_dense_conflicts_are_enumerated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enumeration proves what masters alone prove, and its constraints suffice for the bound."""
+    seen = []
+
+    class Watched(Enumeration):
+        def refuse(self, constraints: Iterable[Constraint]) -> None:
+            super().refuse(constraints)
+            seen.append("refused")
+
+        def accept(self, value: int) -> None:
+            super().accept(value)
+            seen.append("accepted")
+
+    monkeypatch.setattr(run, "_PLAIN_ROUNDS", 1)
+    monkeypatch.setattr(run, "Enumeration", Watched)
+    monkeypatch.setattr(run.HittingSetRun, "_cut", lambda self: None)
+    monkeypatch.setattr(run.HittingSetRun, "_improve", lambda self, effort: None)
+    for seed in range(4):
+        rng = np.random.default_rng([9, seed])
+        wanted = [np.flatnonzero(rng.random(40) < 0.14).tolist() for _ in range(24)]
+        problem = _problem([each for each in wanted if len(each) > 1], 40, seed)
+        answer = _answer("exact", problem)
+        assert answer.stop_reason is StopReason.PROVEN
+        assert isinstance(answer.proof, ViewsPart)
+        assert answer.lower_bound == _answer("exact-pulp", problem).lower_bound
+        weights = tuple(flat_price(access) or 0 for access in problem.accesses)
+        covering = Covering(weights, answer.proof.constraints)
+        assert solve_cpsat(covering).lower_bound >= answer.proof.bound
+    assert seen.count("refused") > 2
+    assert seen.count("accepted") > 0

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from reorder_solver.backends.view_selection.selection import ViewSelection
     from reorder_solver.core.limits import Deadline
 
+#: A walk may go on from views that cost more than the best by one part in so many.
+_SLACK = 100
+
 
 def improve(
     selection: ViewSelection,
@@ -50,7 +53,9 @@ def improve(
         rest = [place for place in rng.permutation(outside).tolist() if place not in forced]
         found = selection.fit([*forced, *kept, *rest], deadline).places
         cost = selection.cost(found)
-        if cost <= lowest and not deadline.expired:
+        # Out of time, what was not tried counts as no view: still views together.
+        if cost < lowest:
             best, lowest = found, cost
+        if cost <= lowest + lowest // _SLACK:
             current = found
     return best

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from formulations.covering import Covering, greedy_cover
 from formulations.covering_relaxation import CoveringRelaxation
+from formulations.enumeration import Enumeration, can_enumerate
 from reorder_solver.backends.base import Answer
 from reorder_solver.backends.view_selection.improve import improve
 from reorder_solver.backends.view_selection.selection import ViewSelection
@@ -15,7 +17,7 @@ from reorder_solver.core.result import StopReason
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from formulations.covering import Covering, CoveringSolution
+    from formulations.covering import CoveringSolution
     from reorder_solver.backends.base import Task
     from reorder_solver.backends.view_selection.selection import Fitted
     from reorder_solver.presolve import Orders
@@ -25,16 +27,27 @@ _PLAIN_ROUNDS = 3
 #: Further sequences that each solution of a master is separated in.
 _SHUFFLES = 4
 #: Effort of a master at first, and how much more the next one may take if it was not enough.
-_EFFORT = 1.0
-_MORE_EFFORT = 1.5
+_EFFORT = 2.0
+_MORE_EFFORT = 2.0
 #: Most solutions of the relaxation that are cut off between two masters.
 _CUT_ROUNDS = 20
 #: Relative rise of the relaxation below which it is left alone.
 _LEAST_RISE = 0.001
 #: Noise on its values, by which sequences differ.
 _SPREADS = (0.0, 0.2, 0.5)
-#: Moves of the local search between two masters.
-_MOVES = 30
+#: Quick covers separated between two masters.
+_PROBES = 20
+#: Moves of the local search for an effort of one: at most so many, and less than so many leaves
+#: of PQ-trees touched.
+_MOVES = 100
+_LEAVES = 200_000
+#: Share of conflicting triples from which sets of views are enumerated.
+_DENSE = 0.2
+#: Effort of the local search before that, and share of the time left to list all triples.
+_EFFORT_OF_DENSE = 10.0
+_DENSE_SHARE = 0.3
+#: Nodes of the enumeration between two looks at the deadline.
+_NODES = 5000
 
 
 class HittingSetRun:
@@ -46,7 +59,8 @@ class HittingSetRun:
     solve_master : callable
         Of a covering, the task, a hint and an effort.
     relaxes : bool
-        Whether the linear relaxation may be used.
+        Whether more may be done than solve masters: the linear relaxation (needs OR-Tools), and
+        enumeration.
     """
 
     def __init__(
@@ -67,6 +81,10 @@ class HittingSetRun:
         self._orders: Orders = task.problem.identity()
         self._relaxation: CoveringRelaxation | None = None
         self._relaxed = 0
+        self._enumerates = relaxes
+        self._leaves = sum(
+            wanted.size for access in task.problem.accesses for _, wanted in access.parts
+        )
 
     def solve(self) -> Answer:
         """Return a proven optimum, or the best orders and bound when time ran out."""
@@ -94,12 +112,14 @@ class HittingSetRun:
             rounds += 1
             if rounds >= _PLAIN_ROUNDS and self._is_open():
                 self._cut()
-                self._improve()
-            if self._is_open() and len(selection.constraints) == known:
-                # The same master would come back.
-                if not master.gave_up:
-                    return self._unless_expired(StopReason.FINISHED)
+                self._improve(effort)
+                self._enumerate()
+            if master.gave_up:
                 effort *= _MORE_EFFORT
+                self._probe()
+            elif self._is_open() and len(selection.constraints) == known:
+                # The same master would come back.
+                return self._unless_expired(StopReason.FINISHED)
         return self._unless_expired(StopReason.FINISHED)
 
     def _unless_expired(self, reason: StopReason) -> StopReason:
@@ -145,9 +165,59 @@ class HittingSetRun:
                 return
             before = height
 
-    def _improve(self) -> None:
+    def _probe(self) -> None:
+        """Separate covers that are quickly found, so that fewer masters have to be solved."""
+        selection, deadline = self._selection, self._task.deadline
+        for _ in range(_PROBES):
+            if deadline.expired:
+                return
+            # Integers, and no weight becomes zero.
+            factors = self._rng.integers(64, 129, size=len(selection.weights)).tolist()
+            weights = [w * f for w, f in zip(selection.weights, factors, strict=True)]
+            cover = set(greedy_cover(Covering(tuple(weights), tuple(selection.constraints))))
+            sequence = [place for place in range(len(weights)) if place not in cover]
+            self._offer(selection.separate(sequence, deadline))
+
+    def _enumerate(self) -> None:
+        """Where nearly all triples conflict, go through the sets of views that remain."""
+        selection, deadline = self._selection, self._task.deadline
+        if not self._enumerates or not self._is_open():
+            return
+        self._enumerates = False
+        if selection.triple_density() < _DENSE or not can_enumerate(selection.covering()):
+            return
+        self._improve(_EFFORT_OF_DENSE)
+        selection.seed_all(deadline.share(_DENSE_SHARE))
+        assert self._cost is not None
+        search = Enumeration(selection.covering(), self._cost - selection.certain)
+        while not search.is_exhausted and not deadline.expired:
+            places = search.advance(_NODES)
+            if places is None:
+                continue
+            fitted = selection.fit(places, deadline)
+            if fitted.rejected:
+                search.refuse(self._refusals(fitted))
+            else:
+                self._offer(fitted)
+                search.accept(self._cost - selection.certain)
+        if search.is_exhausted:
+            self._raise_bound(self._cost)
+
+    def _refusals(self, fitted: Fitted) -> list[tuple[tuple[int, ...], int]]:
+        """Conflicts of the first item that does not fit, also from the other end."""
+        selection, deadline = self._selection, self._task.deadline
+        found = {
+            (selection.conflict(accepted, fitted.rejected[0], deadline), 1): None
+            for accepted in (fitted.places, fitted.places[::-1])
+        }
+        selection.constraints |= found
+        return list(found)
+
+    def _improve(self, effort: float) -> None:
+        """Search for cheaper views, with more moves where they are quick."""
         selection = self._selection
-        places = improve(selection, self._places, self._task.deadline, _MOVES, self._rng)
+        moves = max(1, int(effort * _LEAVES / max(self._leaves, _LEAVES / _MOVES)))
+        places = improve(selection, self._places, self._task.deadline, moves, self._rng)
         if selection.cost(places) < (self._cost or 0):
             self._offer(selection.fit(places, self._task.deadline))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from formulations.covering import Covering
+from formulations.covering import Covering, dual_support
 from reorder_solver.backends.conflicts import (
     conflicting_triples,
     grow_clique,
@@ -34,7 +34,7 @@ _CLIQUES_LIMIT = 200
 #: By how much a fractional solution must violate a constraint that is added for it.
 _VIOLATION = 0.05
 #: Share of the time left that may go into triples.
-_TRIPLES_SHARE = 0.4
+_TRIPLES_SHARE = 0.6
 
 
 def flat_price(access: ProblemAccess) -> int | None:
@@ -148,13 +148,16 @@ class ViewSelection:
         return self.certain + paid
 
     def proof(self, bound: int) -> ViewsPart[int]:
-        """The constraints as a proof of `bound`."""
-        hopeless = tuple(((access,), 1) for access in self.never)
+        """A proof of `bound`: few constraints where these show it by splitting weights, or all."""
+        covering = self.covering()
+        proven, used = dual_support(covering)
+        if self.certain + proven < bound:
+            used = list(range(len(covering.constraints)))
         found = tuple(
             (tuple(self.items[place] for place in members), demand)
-            for members, demand in self.constraints
+            for members, demand in (covering.constraints[number] for number in used)
         )
-        return ViewsPart(hopeless + found, bound)
+        return ViewsPart(tuple(((access,), 1) for access in self.never) + found, bound)
 
     def fit(
         self, sequence: Sequence[int], deadline: Deadline, start: Fitted | None = None
@@ -213,12 +216,28 @@ class ViewSelection:
                 watch.accept(place)
             else:
                 fitted.rejected.append(place)
-                background = [self.items[each] for each in fitted.places]
-                conflict = set(minimal_conflict(self.base, background, self.items[place], deadline))
-                # In places; `place` itself is the only member that is no view yet.
-                members = [each for each in fitted.places if self.items[each] in conflict]
-                self._learn(sorted([*members, place]), 1, values)
+                self._learn(self.conflict(fitted.places, place, deadline), 1, values)
         return fitted
+
+    def conflict(self, accepted: Sequence[int], place: int, deadline: Deadline) -> tuple[int, ...]:
+        """Why an item does not fit with some that do: places that cannot all be views; sorted."""
+        background = [self.items[each] for each in accepted]
+        members = set(minimal_conflict(self.base, background, self.items[place], deadline))
+        return tuple(sorted(each for each in (*accepted, place) if self.items[each] in members))
+
+    def seed_all(self, deadline: Deadline) -> None:
+        """Add cardinality constraints until they cover all conflicting triples."""
+        assert self.triples is not None
+        for clique in triple_cliques(self.triples, range(len(self.triples)), None, deadline):
+            self.constraints[clique, len(clique) - 2] = None
+
+    def triple_density(self) -> float:
+        """The share of conflicting triples; 0 if not all items were looked at."""
+        if self.triples is None or not 3 <= len(self.triples) == len(self.items):
+            return 0.0
+        count = len(self.items)
+        marked = int(np.unpackbits(self.triples.words.view(np.uint8)).sum())
+        return marked / (count * (count - 1) * (count - 2))
 
     def _learn(
         self, members: Sequence[int], demand: int, values: npt.NDArray[np.float64] | None

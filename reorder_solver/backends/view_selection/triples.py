@@ -30,8 +30,8 @@ Words: TypeAlias = npt.NDArray[np.uint64]
 
 #: Up to how many rows plain numpy is quicker than loading the compiler.
 _NUMPY_ROWS = 96
-#: Seconds that must be left to begin compiling; enough where it has never been done.
-_COMPILING = 2.5
+#: Seconds that must be left, of the share that triples have, to begin compiling.
+_COMPILING = 1.5
 #: Word tests between two looks at the deadline; about a tenth of a second.
 _CHUNK = 1 << 24
 

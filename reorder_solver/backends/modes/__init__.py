@@ -1,0 +1,1 @@
+"""Latency: one mode per access, and the bounds that decide which."""

@@ -1,0 +1,321 @@
+"""Cheapest orders of one tensor where a few accesses pay for their span and a few for their runs.
+
+Call an access that pays for its span a *cover*: it is open from its first wanted class to its
+last. The openings and closings of the covers cut an order into *slots*; which covers are open in a
+slot decides what a class pays for lying there. Call the set of run-priced accesses that want a
+class its *signature*. Within a slot, runs depend on the sequence of signatures alone. So once the
+sequence of openings and closings is chosen, what remains is a path through (slot, signature)
+pairs, and every class takes the cheapest slot in which its signature is visited.
+
+With c covers and r run-priced accesses there are (2c)!/2^c sequences, half of them by symmetry,
+and (2c + 1) 2^r pairs. A state of the search is the set of pairs visited; per signature, the visits
+to come and the classes they serve are bounded from below by a table, exactly but for the price of
+a visit. See ``docs/formulations.md``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reorder_solver.core.limits import Deadline
+
+IntArray = npt.NDArray[np.int64]
+
+#: Most covers: 56 700 sequences up to symmetry.
+MOST_COVERS = 5
+#: Most bits of a state: the pairs, and a signature.
+MOST_BITS = 62
+#: Prices that add up to more are left to others.
+LARGEST_TOTAL = 1 << 50
+#: States one search may have at first, and at most.
+_FIRST_ROOM = 1 << 14
+_MOST_ROOM = 1 << 20
+#: Larger searches than this take up to a second, and do not look at the clock.
+_QUICK_ROOM = 1 << 17
+_PATIENCE = 3.0
+#: Table entries filled between two looks at the clock.
+_CHUNK = 1 << 24
+
+
+class Cover(NamedTuple):
+    """An access that pays `gap` per unwanted position in its span; None: it must be a view."""
+
+    wanted: frozenset[int]
+    gap: int | None
+
+
+class Runner(NamedTuple):
+    """An access that pays `run` for every run beyond the first."""
+
+    wanted: frozenset[int]
+    run: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What a search says.
+
+    Attributes
+    ----------
+    bound : int
+        No order costs less, or the limit if that is lower.
+    order : tuple of int or None
+        Classes, of an order that costs less than the limit; None if none was found.
+    is_exact : bool
+        The order costs what the bound says, or no order costs less than the limit.
+    """
+
+    bound: int
+    order: tuple[int, ...] | None
+    is_exact: bool
+
+
+class SlotSearch:
+    """The search for one choice of covers and runners.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Channels in each class.
+    covers : sequence of Cover
+        One to `MOST_COVERS`.
+    runners : sequence of Runner
+        Of positive price.
+    """
+
+    def __init__(
+        self, sizes: Sequence[int], covers: Sequence[Cover], runners: Sequence[Runner]
+    ) -> None:
+        self._kernels: Any = import_module("reorder_solver.backends.modes.slot_kernels")
+        self._covers, self._runners = tuple(covers), tuple(runners)
+        self._classes = len(sizes)
+        self._groups = groups_of(len(sizes), covers, runners)
+        weights = [sum(int(sizes[each]) for each in group) for group in self._groups.values()]
+        keys = list(self._groups)
+        self._wanted = np.array([key[0] for key in keys], dtype=np.int64)
+        self._signatures = np.array([key[1] for key in keys], dtype=np.int64)
+        self._charges = self._charged(weights)
+        self._first = sum(each.run for each in runners)
+        self._visit, self._middle, self._edge = _visit_prices([each.run for each in runners])
+        self._count = 1 << len(runners)
+        self._slots = 2 * len(covers) + 1
+        self._sequences = event_sequences(len(covers))
+        self._bounds: IntArray | None = None
+
+    @staticmethod
+    def takes(covers: int, runners: int) -> bool:
+        """Whether a search with so many covers and runners fits."""
+        if not 1 <= covers <= MOST_COVERS:
+            return False
+        return ((2 * covers + 1) << runners) + runners <= MOST_BITS
+
+    def _charged(self, weights: Sequence[int]) -> IntArray:
+        """Twice what a class costs while a cover is open: prices of runs count twice as well."""
+        infinity = self._kernels.INFINITY
+        charges = np.zeros((len(weights), len(self._covers)), dtype=np.int64)
+        for row, (key, weight) in enumerate(zip(self._groups, weights, strict=True)):
+            for number, cover in enumerate(self._covers):
+                if not key[0] >> number & 1:
+                    gap = infinity if cover.gap is None else 2 * cover.gap * weight
+                    charges[row, number] = gap
+        return charges
+
+    def _doubled(self, cost: int) -> int:
+        return 2 * (cost + self._first)
+
+    def _rest(self) -> IntArray:
+        return np.zeros((self._slots + 1, self._count, 1 << self._slots), dtype=np.int64)
+
+    def bound(self, limit: int, deadline: Deadline | None = None) -> int:
+        """A lower bound on the cost of all orders, or `limit` if that is lower.
+
+        What the deadline leaves no time for counts as free.
+        """
+        self._bounds = np.zeros(self._sequences.shape[0], dtype=np.int64)
+        rest = self._rest()
+        chunk = max(1, _CHUNK // rest.size)
+        for begin in range(0, self._bounds.size, chunk):
+            if deadline is not None and deadline.expired:
+                break
+            self._kernels.bound_sequences(
+                self._sequences[begin : begin + chunk],
+                *(self._wanted, self._charges, self._signatures),
+                *(self._visit, self._middle, self._edge),
+                *(self._doubled(limit), self._bounds[begin : begin + chunk], rest),
+            )
+        return min(limit, self._halved(int(self._bounds.min())))
+
+    def _halved(self, total: int) -> int:
+        return max(0, -(-total // 2) - self._first)
+
+    def run(self, limit: int, deadline: Deadline) -> Found:
+        """Search for the cheapest order that costs less than `limit`."""
+        if self._bounds is None:
+            self.bound(limit, deadline)
+        bounds = self._bounds
+        assert bounds is not None
+        below, best = self._doubled(limit), None
+        lowest_open: int | None = None
+        for number in np.argsort(bounds, kind="stable"):
+            bound = int(bounds[number])
+            if bound >= below:
+                break
+            if deadline.expired:
+                lowest_open = bound
+                break
+            found = self._search(int(number), below, deadline)
+            if found is None:
+                # What is not decided here would not be decided elsewhere for a like effort.
+                lowest_open = bound
+                break
+            if found[0] < below:
+                below, best = found
+        bound = self._halved(below if lowest_open is None else min(below, lowest_open))
+        return Found(bound, best, lowest_open is None)
+
+    def _search(
+        self, number: int, below: int, deadline: Deadline
+    ) -> tuple[int, tuple[int, ...]] | tuple[int, None] | None:
+        """Cheapest way through the slots of one sequence; None if there was no room for it."""
+        kernels, slots = self._kernels, self._slots
+        opened = np.zeros(slots, dtype=np.int64)
+        prices = np.zeros((self._wanted.size, slots), dtype=np.int64)
+        kernels.open_sets(self._sequences[number], opened)
+        kernels.slot_prices(opened, self._wanted, self._charges, prices)
+        rest, equal = self._rest(), self._rest()
+        kernels.fill_rest(prices, self._signatures, self._visit, rest)
+        kernels.fill_equal(prices, self._signatures, self._count, equal)
+        bits, room = len(self._runners), _FIRST_ROOM
+        while room <= _MOST_ROOM and not deadline.expired:
+            if room > _QUICK_ROOM and deadline.remaining < _PATIENCE:
+                break
+            arrays = [np.zeros(room, dtype=np.int64) for _ in range(3)]
+            tables = [np.zeros(2 * room, dtype=np.int64) for _ in range(2)]
+            last = kernels.search_sequence(
+                *(self._steps(), rest, equal, bits, self._middle, self._edge, below),
+                *arrays,
+                *tables,
+            )
+            if last == kernels.NONE_BELOW:
+                return below, None
+            if last != kernels.OUT_OF_ROOM:
+                keys, costs, parents = arrays
+                path = self._path(keys, parents, int(last))
+                return int(costs[-1]), self._order(path, prices)
+            room *= 8
+        return None
+
+    def _steps(self) -> IntArray:
+        runs = [each.run for each in self._runners]
+        each = np.arange(self._count)
+        differ = each[:, None] ^ each[None, :]
+        return sum(
+            ((differ >> bit & 1) * run for bit, run in enumerate(runs)),
+            start=np.zeros((self._count, self._count), dtype=np.int64),
+        )
+
+    def _path(self, keys: IntArray, parents: IntArray, state: int) -> list[tuple[int, int]]:
+        """The (slot, signature) pairs visited, in order."""
+        bits = len(self._runners)
+        trail = []
+        while state >= 0:
+            trail.append(int(keys[state]))
+            state = int(parents[state])
+        path: list[tuple[int, int]] = []
+        slot = 0
+        before = trail.pop() >> bits
+        for key in reversed(trail):
+            signature, history = key & (self._count - 1), key >> bits
+            place = signature * self._slots + slot
+            if history >> place & 1 and not before >> place & 1:
+                path.append((slot, signature))
+            else:
+                slot += 1
+            before = history
+        return path
+
+    def _order(self, path: list[tuple[int, int]], prices: IntArray) -> tuple[int, ...]:
+        """The classes along a path, each at the cheapest visit."""
+        members = list(self._groups.values())
+        stops: list[list[int]] = [[] for _ in path]
+        for item, signature in enumerate(self._signatures):
+            visits = [
+                (int(prices[item, slot]), stop)
+                for stop, (slot, each) in enumerate(path)
+                if each == signature
+            ]
+            stops[min(visits)[1]] += members[item]
+        order = [each for stop in stops for each in stop]
+        return (*self._nowhere(), *order)
+
+    def _nowhere(self) -> tuple[int, ...]:
+        """Classes that nobody wants: they cost nothing before all others."""
+        placed = {each for members in self._groups.values() for each in members}
+        return tuple(each for each in range(self._classes) if each not in placed)
+
+
+def _visit_prices(runs: Sequence[int]) -> tuple[int, int, int]:
+    """What a visit costs at least, and what the first one in a slot saves, inside and at an end.
+
+    Call the runs of low price light, and signatures that differ in them alone a family. In a slot,
+    a step between families costs a heavy run at least and one within a family a light run. With
+    all members of a family sharing the price of the step to it, that is a price per visit, less one
+    heavy step for the slot's first family. At an end, that family is the outside's own.
+    """
+    if not runs:
+        return 0, 0, 0
+    ranked = sorted(runs)
+    light, best = ranked[0], (ranked[0], ranked[0], 0)
+    for number in range(1, len(ranked)):
+        heavy = ranked[number]
+        visit = light + (heavy - light) // (1 << number)
+        if visit > 2 * best[0]:
+            best = visit, heavy, heavy - light
+    return best
+
+
+def groups_of(
+    classes: int, covers: Sequence[Cover], runners: Sequence[Runner]
+) -> dict[tuple[int, int], list[int]]:
+    """Classes by (covers, runners) that want them, as bit sets; without those nobody wants."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    for each in range(classes):
+        key = _bits(each, covers), _bits(each, runners)
+        if any(key):
+            groups.setdefault(key, []).append(each)
+    return groups
+
+
+def _bits(each: int, accesses: Sequence[Cover | Runner]) -> int:
+    return sum(1 << number for number, access in enumerate(accesses) if each in access.wanted)
+
+
+@cache
+def event_sequences(covers: int) -> IntArray:
+    """All sequences of openings and closings, one of each two that are mirror images.
+
+    Returns
+    -------
+    ndarray of int64, shape (sequences, 2 * covers)
+        A cover's first appearance opens it, its second closes it.
+    """
+    rows = np.zeros((1, 0), dtype=np.int64)
+    for _ in range(2 * covers):
+        longer = []
+        for cover in range(covers):
+            held = rows[(rows == cover).sum(axis=1) < 2]
+            longer.append(np.column_stack([held, np.full(held.shape[0], cover, dtype=np.int64)]))
+        rows = np.concatenate(longer)
+    powers = max(covers, 2) ** np.arange(2 * covers, dtype=np.int64)
+    rows = rows[rows @ powers <= rows[:, ::-1] @ powers]
+    rows.flags.writeable = False
+    return rows
