@@ -185,7 +185,7 @@ class _Run:
     def _polish(self, incumbents: list[Incumbent]) -> None:
         """Lower the tie-break with what is left of the time; the primary cost stays."""
         open_ties = [each for each in incumbents if each.cost is not None and each.cost.tie]
-        if not open_ties:
+        if not open_ties or self.deadline.expired:
             return
         # Loads the compiler, which a solve without ties to break can do without.
         from reorder_solver.backends.search.tie_break import polish_ties
