@@ -11,6 +11,7 @@ from reorder_solver.backends.base import Answer, Backend, Task
 from reorder_solver.backends.dynamic.anatomy import Anatomy
 from reorder_solver.backends.dynamic.joint import largest_joint
 from reorder_solver.backends.modes.options import options_of
+from reorder_solver.backends.modes.view_fit import ViewFit
 from reorder_solver.backends.subset_dp import SubsetDP
 from reorder_solver.core.result import StopReason
 from reorder_solver.presolve import ViewSet
@@ -129,7 +130,13 @@ class _Run:
             frozenset(int(each) for each in access.parts[0][1]) for access in self._problem.accesses
         ]
 
-        search = VectorSearch(self._problem.sizes[0].tolist(), wanted, options, self._offer_order)
+        search = VectorSearch(
+            self._problem.sizes[0].tolist(),
+            wanted,
+            options,
+            self._offer_order,
+            fits=ViewFit(self._problem).all_views,
+        )
         limit = None if self._cost is None else self._cost.primary
         bound, is_exact = search.run(limit, deadline, self._raise)
         if bound is not None:

@@ -13,6 +13,7 @@ from reorder_solver.backends.modes.master import LARGEST_PRICE, Chosen, Master, 
 from reorder_solver.backends.modes.options import Option
 from reorder_solver.backends.modes.regions import Regions
 from reorder_solver.backends.modes.vectors import Linear, VectorSearch
+from reorder_solver.backends.modes.view_fit import ViewFit
 from reorder_solver.presolve import ViewSet
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class ManyAccesses:
                 frozenset(int(each) for each in access.parts[0][1])
                 for access in self._problem.accesses
             ]
+        self._fit = ViewFit(self._problem)
         self._seen: dict[tuple[Term, ...], int] = {}
 
     def run(
@@ -174,6 +176,7 @@ class ManyAccesses:
             [self._options[n] for n in group],
             offer,
             [tails[0], *tails],
+            lambda few: self._fit.all_views(group[n] for n in few),
         )
         orders = self._best()
         known = None if orders is None else self._cost_of(group, orders)

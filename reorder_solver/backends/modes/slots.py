@@ -32,6 +32,8 @@ IntArray = npt.NDArray[np.int64]
 
 #: Most covers: 56 700 sequences up to symmetry.
 MOST_COVERS = 5
+#: Most runners that are bounded, searched or not.
+_MOST_RUNNERS = 7
 #: Most bits of a state: the pairs, and a signature.
 MOST_BITS = 62
 #: Prices that add up to more are left to others.
@@ -114,9 +116,14 @@ class SlotSearch:
     @staticmethod
     def takes(covers: int, runners: int) -> bool:
         """Whether a search with so many covers and runners fits."""
-        if not 1 <= covers <= MOST_COVERS:
-            return False
-        return ((2 * covers + 1) << runners) + runners <= MOST_BITS
+        return SlotSearch.bounds(covers, runners) and (
+            ((2 * covers + 1) << runners) + runners <= MOST_BITS
+        )
+
+    @staticmethod
+    def bounds(covers: int, runners: int) -> bool:
+        """Whether so many can at least be bounded."""
+        return 1 <= covers <= MOST_COVERS and runners <= _MOST_RUNNERS
 
     def _charged(self, weights: Sequence[int]) -> IntArray:
         """Twice what a class costs while a cover is open: prices of runs count twice as well."""
@@ -164,6 +171,9 @@ class SlotSearch:
         bounds = self._bounds
         assert bounds is not None
         below, best = self._doubled(limit), None
+        if not self.takes(len(self._covers), len(self._runners)):
+            bound = min(limit, self._halved(int(bounds.min())))
+            return Found(bound, None, is_exact=bound >= limit)
         lowest_open: int | None = None
         for number in np.argsort(bounds, kind="stable"):
             bound = int(bounds[number])

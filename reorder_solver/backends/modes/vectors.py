@@ -81,7 +81,7 @@ class Linear:
         dropped = False
         if self._is_large(covers, runners):
             return None, True
-        while covers and not SlotSearch.takes(len(covers), len(runners)):
+        while covers and not SlotSearch.bounds(len(covers), len(runners)):
             # A bound for fewer accesses is one for all.
             dropped = True
             if len(covers) > len(runners):
@@ -186,6 +186,8 @@ class VectorSearch:
         ``tails[k]``: what the accesses from number `k` on cost at least, whatever the order;
         one entry more than accesses. What the first ones cost comes on top of it (Verfaillie,
         Lemaitre and Schiex 1996, "Russian doll search").
+    fits : callable, optional
+        Whether some accesses can all be views.
     """
 
     def __init__(
@@ -195,10 +197,12 @@ class VectorSearch:
         options: Sequence[tuple[Option, ...]],
         offer: Callable[[tuple[int, ...]], int | None],
         tails: Sequence[int] | None = None,
+        fits: Callable[[frozenset[int]], bool] | None = None,
     ) -> None:
         self._sizes, self._wanted = sizes, wanted
         self._options = options
         self._offer = offer
+        self._fits = fits
         self._tails = [0] * (len(options) + 1) if tails is None else list(tails)
         self._numbers = count()
         self._heap: list[_Entry] = []
@@ -213,6 +217,10 @@ class VectorSearch:
         depth = len(entry.vector)
         for option in self._options[depth]:
             vector = (*entry.vector, option)
+            if option.view and self._fits is not None:
+                views = frozenset(n for n, each in enumerate(vector) if each.view)
+                if not self._fits(views):
+                    continue
             fixed = sum(each.fixed for each in vector) + self._tails[depth + 1]
             # Without runs or span to pay for, there is nothing new to find out.
             self._push(vector, max(entry.bound, fixed), int(option.is_flat and depth > 0))
