@@ -125,6 +125,8 @@ class TourSolver:
         """Look for a tour as short as the bound, or raise that; the next turn, -1 to give up."""
         goal = self.answer.bound + _STEP
         cases = _FIRST_CASES
+        # The local search is at a loss between closed sets, but the programme is not.
+        dive_turn = turn + 1 if self._closed.shape[0] else _DIVE_TURN
         try:
             hunt = TourSearch(
                 self._distances,
@@ -137,13 +139,13 @@ class TourSolver:
             while hunt.tour is None and hunt.tree is None and not self._is_proven:
                 turn += 1
                 self._search(turn)
-                if not self._is_proven:
+                if turn == dive_turn and not self._is_proven:
+                    hunt.dive()
+                if hunt.tour is None and not self._is_proven:
                     hunt.split(cases)
                     cases *= 2
                 if hunt.tour is None and hunt.tree is None:
                     self._merge(root, turn)
-                if turn == _DIVE_TURN and hunt.tree is None and not self._is_proven:
-                    hunt.dive()
         except StoppedError:
             return -1
         if hunt.tour is not None:

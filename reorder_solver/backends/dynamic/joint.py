@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from reorder_solver.backends.dynamic.elimination import Factor, largest_table, least_sum
 from reorder_solver.backends.dynamic.prefix_table import Item, PrefixTable
 
 if TYPE_CHECKING:
@@ -72,8 +73,8 @@ def minimise(
     Notes
     -----
     Per tensor, a table of costs by (what its first class continues, what its last class leaves
-    open); the tables meet in one array over all choices. At most ``k (k - 1)`` choices per
-    tensor of k classes, so 18 classes in all make a small array however they are divided.
+    open). The choices are eliminated one by one (see :func:`~.elimination.least_sum`): where
+    every access goes through the tensors in the same sequence, no array has more than three axes.
     """
     paying = [
         (shape, charge)
@@ -101,31 +102,35 @@ def minimise(
     for table in tables.values():
         table.fill(deadline)
     axes = {tensor: 2 * number for number, tensor in enumerate(tables)}
-    joint = _joint_costs(tables, axes, junctions, kind)
-    chosen = np.unravel_index(int(joint.argmin()), joint.shape)
-    best = int(joint[chosen])
+    factors: list[Factor] = [
+        Factor((axes[tensor], axes[tensor] + 1), table.costs.astype(kind))
+        for tensor, table in tables.items()
+    ]
+    factors += [_credit(junction, run, tables, axes, kind) for junction, run in junctions]
+    best, chosen = least_sum(factors)
     if best >= infinity // 2:
         return None
     orders = list(anatomy.problem.identity())
     for tensor, table in tables.items():
         at = axes[tensor]
-        orders[tensor] = table.order(int(chosen[at]), int(chosen[at + 1]), deadline)
+        orders[tensor] = table.order(chosen[at], chosen[at + 1], deadline)
     return base + best, tuple(orders)
 
 
-def _joint_costs(
-    tables: dict[int, _TensorTable],
-    axes: dict[int, int],
-    junctions: Sequence[tuple[Junction, int]],
-    kind: Any,
-) -> CostArray:
-    """Costs over all choices: per tensor an axis for its first classes and one for its last."""
-    joint: CostArray = np.zeros((1,) * max(1, 2 * len(tables)), dtype=kind)
-    for tensor, table in tables.items():
-        joint = joint + _on_axes(table.costs, axes[tensor], axes[tensor] + 1, joint.ndim)
-    for junction, run in junctions:
-        joint = joint - _credit(junction, run, tables, axes, joint)
-    return joint
+def largest_joint(anatomy: Anatomy) -> int:
+    """Entries of the largest array that :func:`minimise` may make to bring tensors together."""
+    axes = {tensor: 2 * number for number, tensor in enumerate(anatomy.free)}
+    sizes = {
+        axis + end: anatomy.problem.sizes[tensor].size
+        for tensor, axis in axes.items()
+        for end in (0, 1)
+    }
+    scopes = {(axis, axis + 1) for axis in axes.values()}
+    for shape in anatomy.shapes:
+        for junction in () if shape is None else shape.junctions:
+            if junction.left.tensor in axes and junction.right.tensor in axes:
+                scopes.add((axes[junction.left.tensor] + 1, axes[junction.right.tensor]))
+    return largest_table(sorted(scopes), sizes)
 
 
 def _at_most(shape: Shape, charge: Charge) -> int:
@@ -144,48 +149,59 @@ def _certain(shape: Shape, charge: Charge) -> int:
     return certain
 
 
-def _on_axes(values: CostArray, rows: int, columns: int, ndim: int) -> CostArray:
-    """A matrix as an array of `ndim` axes that varies along two of them."""
-    shape = [1] * ndim
-    shape[rows], shape[columns] = values.shape
-    return (values if rows < columns else values.T).reshape(shape)
-
-
 def _credit(
     junction: Junction,
     run: int,
     tables: dict[int, _TensorTable],
     axes: dict[int, int],
-    joint: CostArray,
-) -> CostArray:
+    kind: Any,
+) -> Factor:
     """What is saved where the left part's last run and the right part's first are one."""
     left, right = junction.left, junction.right
     ends = tables[left.tensor].ends(left) if left.tensor in tables else np.array([left.last])
     begins = (
         tables[right.tensor].begins(right) if right.tensor in tables else np.array([right.first])
     )
-    saved: CostArray = np.logical_and.outer(ends, begins).astype(joint.dtype) * run
+    saved: CostArray = np.logical_and.outer(ends, begins).astype(kind) * -run
     if left.tensor in tables and right.tensor in tables:
-        return _on_axes(saved, axes[left.tensor] + 1, axes[right.tensor], joint.ndim)
-    shape = [1] * joint.ndim
+        return Factor((axes[left.tensor] + 1, axes[right.tensor]), saved)
     if left.tensor in tables:
-        shape[axes[left.tensor] + 1] = ends.size
-    elif right.tensor in tables:
-        shape[axes[right.tensor]] = begins.size
-    return saved.reshape(shape)
+        return Factor((axes[left.tensor] + 1,), saved[:, 0])
+    if right.tensor in tables:
+        return Factor((axes[right.tensor],), saved[0])
+    return Factor((), np.asarray(saved[0, 0]))
 
 
 @dataclass(slots=True, eq=False)
 class _TensorTable:
     """Costs of one tensor by group of first classes and group of last classes.
 
-    Classes of a group make no difference to any junction.
+    Classes of a group make no difference to any junction. The table is filled once per group of
+    first classes: where there are fewer groups of last ones, orders are built from their end.
+
+    Attributes
+    ----------
+    table : PrefixTable
+    members : list of ndarray of int64
+        The problem's classes behind each class of the table.
+    begins_with, ends_with : list of int
+        The groups of the table, as bit sets.
+    is_mirrored : bool
+        The table's first classes are the last of the order.
+    chosen : ndarray of int64
+        Per pair of groups, the table's last class.
+    values : ndarray
+        Costs by pair of groups, as the table has them.
+    filled : int
+        The group that the table holds at present.
     """
 
     table: PrefixTable
-    firsts: list[int]
-    lasts: list[int]
-    costs: CostArray
+    members: list[IntArray]
+    begins_with: list[int]
+    ends_with: list[int]
+    is_mirrored: bool
+    values: CostArray
     chosen: IntArray
     filled: int = -1
 
@@ -200,43 +216,70 @@ class _TensorTable:
     ) -> _TensorTable:
         sizes = anatomy.problem.sizes[tensor]
         items = _items(tensor, paying)
-        firsts = _groups(
-            sizes.size, [each.right.mask for each in junctions if each.right.tensor == tensor]
+        # What nobody pays to tell apart may stay together. A table takes two classes at least.
+        members = _joined(sizes.size, [item.mask for item in items])
+        sizes = np.array([sizes[each].sum() for each in members], dtype=np.int64)
+        items = [replace(item, mask=_reduced(item.mask, members)) for item in items]
+        firsts, lasts = (
+            _groups(
+                sizes.size,
+                [_reduced(piece.mask, members) for piece in pieces if piece.tensor == tensor],
+            )
+            for pieces in (
+                [each.right for each in junctions],
+                [each.left for each in junctions],
+            )
         )
-        lasts = _groups(
-            sizes.size, [each.left.mask for each in junctions if each.left.tensor == tensor]
-        )
+        is_mirrored = len(lasts) < len(firsts)
+        if is_mirrored:
+            firsts, lasts = lasts, firsts
+            items = [replace(item, before=item.after, after=item.before) for item in items]
         shape = (len(firsts), len(lasts))
         kind: Any = np.int64 if infinity == _INFINITY else np.object_
         return cls(
             table=PrefixTable(sizes, items, infinity),
-            firsts=firsts,
-            lasts=lasts,
-            costs=np.empty(shape, dtype=kind),
+            members=members,
+            begins_with=firsts,
+            ends_with=lasts,
+            is_mirrored=is_mirrored,
+            values=np.empty(shape, dtype=kind),
             chosen=np.zeros(shape, dtype=np.int64),
         )
 
     def fill(self, deadline: Deadline) -> None:
-        for row, first in enumerate(self.firsts):
+        for row, first in enumerate(self.begins_with):
             by_last = self.table.fill(first, deadline)
             self.filled = row
-            for column, last in enumerate(self.lasts):
+            for column, last in enumerate(self.ends_with):
                 members = [each for each in range(by_last.size) if last >> each & 1]
                 best = members[int(by_last[members].argmin())]
-                self.costs[row, column] = by_last[best]
+                self.values[row, column] = by_last[best]
                 self.chosen[row, column] = best
 
-    def order(self, row: int, column: int, deadline: Deadline) -> IntArray:
+    @property
+    def costs(self) -> CostArray:
+        """By group of first classes of the order, and group of last ones."""
+        return self.values.T if self.is_mirrored else self.values
+
+    def order(self, first: int, last: int, deadline: Deadline) -> IntArray:
+        row, column = (last, first) if self.is_mirrored else (first, last)
         if self.filled != row:
-            self.table.fill(self.firsts[row], deadline)
+            self.table.fill(self.begins_with[row], deadline)
             self.filled = row
-        return self.table.order(int(self.chosen[row, column]))
+        order = self.table.order(int(self.chosen[row, column]))
+        if self.is_mirrored:
+            order = order[::-1]
+        return np.concatenate([self.members[each] for each in order])
 
     def begins(self, piece: Piece) -> npt.NDArray[np.bool_]:
-        return np.array([bool(group & piece.mask) for group in self.firsts])
+        return self._held(piece, self.ends_with if self.is_mirrored else self.begins_with)
 
     def ends(self, piece: Piece) -> npt.NDArray[np.bool_]:
-        return np.array([bool(group & piece.mask) for group in self.lasts])
+        return self._held(piece, self.begins_with if self.is_mirrored else self.ends_with)
+
+    def _held(self, piece: Piece, groups: Sequence[int]) -> npt.NDArray[np.bool_]:
+        mask = _reduced(piece.mask, self.members)
+        return np.array([bool(group & mask) for group in groups])
 
 
 def _items(tensor: int, paying: Sequence[tuple[Shape, Charge]]) -> list[Item]:
@@ -255,6 +298,22 @@ def _items(tensor: int, paying: Sequence[tuple[Shape, Charge]]) -> list[Item]:
         for key, (run, gap, view) in sums.items()
         if run or gap or view
     ]
+
+
+def _joined(count: int, masks: Sequence[int]) -> list[IntArray]:
+    """Classes that exactly the same masks hold; two sets at least."""
+    groups = _groups(count, masks)
+    if len(groups) == 1:
+        groups = [1, groups[0] & ~1]
+    return [
+        np.array([each for each in range(count) if group >> each & 1], dtype=np.int64)
+        for group in groups
+    ]
+
+
+def _reduced(mask: int, members: Sequence[IntArray]) -> int:
+    """The sets of classes that a mask holds, as a bit set; it holds all of a set or nothing."""
+    return sum(1 << number for number, each in enumerate(members) if mask >> int(each[0]) & 1)
 
 
 def _groups(count: int, masks: Sequence[int]) -> list[int]:

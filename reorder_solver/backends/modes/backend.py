@@ -9,7 +9,9 @@ import numpy as np
 
 from reorder_solver.backends.base import Answer, Backend, Task
 from reorder_solver.backends.dynamic.anatomy import Anatomy
+from reorder_solver.backends.dynamic.joint import largest_joint
 from reorder_solver.backends.modes.options import options_of
+from reorder_solver.backends.subset_dp import SubsetDP
 from reorder_solver.core.result import StopReason
 from reorder_solver.presolve import ViewSet
 
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 
 #: Up to so many accesses, all choices of one option each are gone through.
 _FEW_ACCESSES = 5
+#: Classes of a tensor, where there are several, for tables over their subsets; entries of what
+#: brings the tables together.
+_TABLE_CLASSES = 16
+_LARGEST_JOINT = 1 << 22
 #: Share of the time for the local search that comes first.
 _SEARCH_SHARE = 0.2
 
@@ -96,7 +102,7 @@ class _Run:
             return self._answer(StopReason.TIME_LIMIT)
         if _is_one_tensor(self._problem) and len(options) <= _FEW_ACCESSES:
             return self._by_vectors(options, deadline)
-        return self._by_table() or self._by_master(anatomy, options, deadline)
+        return self._by_table(anatomy) or self._by_master(anatomy, options, deadline)
 
     def _is_over(self) -> bool:
         is_free = self._cost is not None and self._cost.primary == 0
@@ -159,13 +165,18 @@ class _Run:
     def _offer_order(self, order: tuple[int, ...]) -> int | None:
         return self.offer((np.array(order, dtype=np.int64),))
 
-    def _by_table(self) -> Answer | None:
+    def _by_table(self, anatomy: Anatomy) -> Answer | None:
         """The dynamic programme over subsets, if the problem is small enough for it."""
-        from reorder_solver.backends.subset_dp import SubsetDP
-
-        if SubsetDP().supports(self._problem) is not None:
+        small = SubsetDP()
+        if small.supports(self._problem) is not None and not _fits_tables(anatomy):
             return None
-        return SubsetDP().solve(replace(self._task, start=self._best))
+        return small.solve(replace(self._task, start=self._best))
+
+
+def _fits_tables(anatomy: Anatomy) -> bool:
+    """Whether tables tensor by tensor, and what brings them together, are small."""
+    widths = [anatomy.problem.sizes[tensor].size for tensor in anatomy.free]
+    return max(widths) <= _TABLE_CLASSES and largest_joint(anatomy) <= _LARGEST_JOINT
 
 
 def _is_one_tensor(problem: Problem) -> bool:
