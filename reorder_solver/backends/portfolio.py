@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 Turn: TypeAlias = tuple[Backend, float]
 
 
+#: With more classes, runs are for ``large-runs``.
+_LARGE = 4096
+
+
 class Portfolio(Backend):
     """Members in turn, each from the best orders so far, until one proves them."""
 
@@ -45,6 +49,12 @@ class Portfolio(Backend):
 
 def _turns(problem: Problem) -> Iterator[Turn]:
     """Who tries a problem, one after the other."""
+    if problem.objective is Objective.RUNS and problem.classes > _LARGE:
+        # Makes a better start of its own, in less time.
+        large = make_backend("large-runs")
+        if large.supports(problem) is None:
+            yield large, 1.0
+            return
     yield make_backend("greedy"), 0.5
     yield make_backend("upscale"), 0.1
     if problem.objective is Objective.RUNS:
@@ -61,7 +71,6 @@ def _runs_turns(problem: Problem) -> Iterator[Turn]:
     from reorder_solver.backends.branch_and_cut import SequenceBound
 
     exact, small, bound = make_backend("branch-and-cut"), make_backend("subset-dp"), SequenceBound()
-    large = make_backend("large-runs")
     if exact.supports(problem) is None:
         yield exact, 1.0
     elif small.supports(problem) is None:
@@ -69,9 +78,6 @@ def _runs_turns(problem: Problem) -> Iterator[Turn]:
     elif bound.supports(problem) is None:
         yield make_backend("local_search"), 0.4
         yield bound, 1.0
-    elif large.supports(problem) is None:
-        yield large, 1.0
-        return
     yield make_backend("local_search"), 1.0
 
 
