@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from formulations.edge_program import import_glop
+from formulations.glop import import_glop, solve_to_optimum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -17,12 +17,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from formulations.covering import Constraint
-
-# Simplex iterations at first in a row; Ctrl-C works between the rows.
-_SLICE = 1000
-_MOST = 2**30
-# Longer than this many seconds is as good as forever.
-_LONG = 1e6
 
 
 class CoveringRelaxation:
@@ -66,27 +60,7 @@ class CoveringRelaxation:
         (ndarray of float64, float) or None
             The solution, and its value over the largest weight. None if none was found in time.
         """
-        solver = self._glop.Solver
-        status = solver.NOT_SOLVED
-        parameters = self._parameters()
-        limit, iterations = _SLICE, _SLICE
-        while status in (solver.NOT_SOLVED, solver.FEASIBLE) and iterations > 0:
-            left = seconds()
-            if left <= 0.0:
-                return None
-            self._solver.SetSolverSpecificParametersAsString(f"max_number_of_iterations: {limit}")
-            limit = min(2 * limit, _MOST)
-            self._solver.SetTimeLimit(0 if left > _LONG else max(1, int(1000 * left)))
-            status = self._solver.Solve(parameters)
-            iterations = self._solver.iterations()
-        if status != solver.OPTIMAL:
+        if not solve_to_optimum(self._glop, self._solver, seconds, dual=True):
             return None
         values = np.array([variable.solution_value() for variable in self._variables])
         return values, float(self._solver.Objective().Value())
-
-    def _parameters(self) -> Any:
-        parameters = self._glop.MPSolverParameters()
-        parameters.SetIntegerParam(parameters.LP_ALGORITHM, parameters.DUAL)
-        parameters.SetIntegerParam(parameters.PRESOLVE, parameters.PRESOLVE_OFF)
-        parameters.SetIntegerParam(parameters.INCREMENTALITY, parameters.INCREMENTALITY_ON)
-        return parameters

@@ -10,20 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from formulations.engines import import_cp_model
+from formulations.glop import import_glop, solve_to_optimum
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType
 
     from formulations.cut_separation import BoolArray, FloatArray, IntArray
 
 
-# Simplex iterations at first in a row; Ctrl-C works between the rows.
-_SLICE = 1000
-_MOST = 2**30
-# Longer than this many seconds is as good as forever.
-_LONG = 1e6
 # What half an edge to nowhere costs at first, in the programme's lengths, and how much more when
 # that was too little.
 _PENALTY = 1e4
@@ -54,23 +48,6 @@ class LinearSolution(NamedTuple):
     cuts: FloatArray
     value: float
     is_tour: bool
-
-
-def import_glop() -> ModuleType:
-    """Import OR-Tools' wrapper of linear solvers.
-
-    Raises
-    ------
-    ImportError
-        If OR-Tools is not installed, or cannot be loaded beside what is loaded already.
-    """
-    try:
-        pywraplp = import_module("ortools.linear_solver.pywraplp")
-    except ImportError:
-        # Fails as well, but says what stands in the way.
-        import_cp_model()
-        raise
-    return pywraplp
 
 
 class EdgeProgram:
@@ -169,22 +146,7 @@ class EdgeProgram:
         LinearSolution or None
             None if no optimum was found.
         """
-        solver = self._glop.Solver
-        unfinished = (solver.NOT_SOLVED, solver.FEASIBLE)
-        status = solver.NOT_SOLVED
-        parameters = self._parameters(dual=dual)
-        iterations = limit = _SLICE
-        while status in unfinished and iterations > 0:
-            left = seconds()
-            if left <= 0.0:
-                return None
-            # Twice as many each time, for what keeps GLOP from cycling is lost in between.
-            self._solver.SetSolverSpecificParametersAsString(f"max_number_of_iterations: {limit}")
-            limit = min(2 * limit, _MOST)
-            self._solver.SetTimeLimit(0 if left > _LONG else max(1, int(1000 * left)))
-            status = self._solver.Solve(parameters)
-            iterations = self._solver.iterations()
-        if status != solver.OPTIMAL:
+        if not solve_to_optimum(self._glop, self._solver, seconds, dual=dual):
             return None
         return self._read()
 
@@ -216,11 +178,3 @@ class EdgeProgram:
         objective = self._solver.Objective()
         for half in (*self._spare, *self._excess):
             objective.SetCoefficient(half, self._penalty)
-
-    def _parameters(self, *, dual: bool) -> Any:
-        parameters = self._glop.MPSolverParameters()
-        method = parameters.DUAL if dual else parameters.PRIMAL
-        parameters.SetIntegerParam(parameters.LP_ALGORITHM, method)
-        parameters.SetIntegerParam(parameters.PRESOLVE, parameters.PRESOLVE_OFF)
-        parameters.SetIntegerParam(parameters.INCREMENTALITY, parameters.INCREMENTALITY_ON)
-        return parameters

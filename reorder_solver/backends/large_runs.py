@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from reorder_solver.backends.base import Answer, Backend, Task
+from reorder_solver.backends.blocks import refusal
 from reorder_solver.backends.concatenation import run_weight
 from reorder_solver.backends.tours import PackedColumns, solve_large
 from reorder_solver.core.prices import Objective
@@ -47,14 +48,9 @@ class LargeRuns(Backend):
         """Refuse what is not one tour through columns."""
         if problem.objective not in self.objectives:
             return super().supports(problem)
-        if len(problem.sizes) != 1:
-            return f"{len(problem.sizes)} tensors depend on each other; it takes one at a time"
-        if problem.fixed[0]:
-            return "the tensor is fixed"
-        if any(len(access.parts) != 1 for access in problem.accesses):
-            return "an access has several parts"
-        if any(access.required for access in problem.accesses):
-            return "an access is required"
+        reason = refusal(problem)
+        if reason is not None:
+            return reason
         weights = [run_weight(access) for access in problem.accesses]
         if any(weight is None for weight in weights):
             return "an access has prices other than split"

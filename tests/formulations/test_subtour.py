@@ -12,9 +12,10 @@ import pytest
 from scipy.optimize import linprog
 from tour_examples import hamming_distances, random_distances, shortest_tour
 
-from formulations import edge_program, subtour
+from formulations import glop, subtour
 from formulations.cut_separation import VIOLATION, violated_cuts
-from formulations.edge_program import EdgeProgram, import_glop
+from formulations.edge_program import EdgeProgram
+from formulations.glop import import_glop
 from formulations.subtour import check_certificate, nearest_neighbour_tour, subtour_bound
 from formulations.subtour_certificate import make_certificate
 
@@ -235,8 +236,8 @@ def test_short_slices_of_the_simplex_method(monkeypatch):
     """Interrupted every few iterations, the programme comes to the same value."""
     distances = hamming_distances(np.random.default_rng(15), 60, 30, density=0.1)
     whole = subtour_bound(distances, step=2)
-    monkeypatch.setattr(edge_program, "_SLICE", 1)
-    monkeypatch.setattr(edge_program, "_MOST", 8)
+    monkeypatch.setattr(glop, "_SLICE", 1)
+    monkeypatch.setattr(glop, "_MOST", 8)
     sliced = subtour_bound(distances, step=2)
     assert (sliced.bound, sliced.is_complete) == (whole.bound, True)
 
