@@ -19,7 +19,8 @@ from reorder_solver.backends.modes.options import Option, options_of
 from reorder_solver.backends.modes.regions import Regions
 from reorder_solver.backends.modes.runs import RunSearch
 from reorder_solver.backends.modes.single_cover import SingleCover
-from reorder_solver.backends.modes.slots import Cover, Runner, SlotSearch, event_sequences
+from reorder_solver.backends.modes.slot_kernels import list_sequences
+from reorder_solver.backends.modes.slots import Cover, Runner, SlotSearch
 from reorder_solver.backends.modes.table import table_search
 from reorder_solver.backends.modes.vectors import Linear
 from reorder_solver.backends.subset_dp import SubsetDP
@@ -73,8 +74,21 @@ def _runners(rng: np.random.Generator, classes: int, count: int) -> list[Runner]
 
 def test_sequences_of_events() -> None:
     """(2c)! / 2^c sequences, of which those equal to their mirror image count once, not twice."""
-    counts = [event_sequences(covers).shape[0] for covers in range(1, 5)]
-    assert counts == [(1 + 1) // 2, (6 + 2) // 2, (90 + 6) // 2, (2520 + 24) // 2]
+    for covers in range(1, 5):
+        nothing = np.zeros(0, dtype=np.int64)
+        found = np.zeros((2000, 2 * covers), dtype=np.int64)
+        prices = np.zeros((1 << covers, 0), dtype=np.int64)
+        count = list_sequences(nothing, prices, covers, 1, 10**6, found)
+        rows = [tuple(row) for row in found[:count].tolist()]
+        every = (
+            {order for order in permutations(each for each in range(covers) for _ in range(2))}
+            if covers < 4
+            else None
+        )
+        if every is not None:
+            assert {*rows, *(row[::-1] for row in rows)} == every
+        assert len(set(rows)) == count == [1, 4, 48, 1272][covers - 1]
+        assert list_sequences(nothing, prices, covers, 1, 10**6, found[: count - 1]) == -1
 
 
 @pytest.mark.parametrize("seed", range(8))

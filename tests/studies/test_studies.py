@@ -197,3 +197,15 @@ def test_help(name: str) -> None:
         command, capture_output=True, text=True, check=True, cwd=FOLDER.parents[1]
     )
     assert "--output" in done.stdout
+
+
+def test_latency_rows(load: Any) -> None:
+    """A drawn instance of five accesses is proven; gaps and counts are what they say."""
+    study = load("latency")
+    (row,) = study.solved(study.drawn(5, 3, 64, 14, 0), 20.0)
+    assert row.is_few
+    assert (row.cost, row.gap) == (row.bound, 0.0)
+    (larger,) = study.solved(next(study.many(1)), 1.0)
+    assert not larger.is_few
+    assert 0 <= larger.bound <= larger.cost
+    assert larger.gap == pytest.approx((larger.cost - larger.bound) / larger.cost)

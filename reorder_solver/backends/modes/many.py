@@ -36,8 +36,8 @@ _LARGEST_SET = 5
 _GROUP = 5
 #: Shares of the time: for all that comes before the programme, of that for nested groups, and for
 #: one solution of the programme.
-_GROUPS_SHARE = 0.7
-_DOLLS_SHARE = 0.7
+_GROUPS_SHARE = 0.9
+_DOLLS_SHARE = 0.8
 _SOLVE_SHARE = 0.4
 #: More than any weighted sum of runs and spans in a cut.
 _END = 1 << 49

@@ -70,15 +70,97 @@ def slot_prices(opened: IntArray, wanted: IntArray, charges: IntArray, prices: I
 
 
 @compile_kernel
-def cheapest_slots(prices: IntArray) -> int:
-    """Sum over the classes of the price of their cheapest slot."""
-    total = 0
-    for item in range(prices.shape[0]):
-        best = INFINITY
-        for slot in range(prices.shape[1]):
-            best = min(best, prices[item, slot])
-        total += best
-    return total
+def fill_set_prices(wanted: IntArray, charges: IntArray, prices: IntArray) -> None:
+    """As :func:`slot_prices`, for every set of open covers: shape (sets, classes)."""
+    for opened in range(prices.shape[0]):
+        for item in range(wanted.size):
+            if wanted[item] & ~opened:
+                prices[opened, item] = INFINITY
+                continue
+            price = 0
+            for cover in range(charges.shape[1]):
+                if opened >> cover & 1:
+                    price += charges[item, cover]
+            prices[opened, item] = min(price, INFINITY)
+
+
+@compile_kernel
+def list_sequences(
+    wanted: IntArray, prices: IntArray, covers: int, limit: int, most: int, found: IntArray
+) -> int:
+    """Sequences of openings and closings under which the classes cost less than `limit`.
+
+    A class whose cover has closed has seen all its slots. So every beginning of a sequence has a
+    bound, and most are given up long before their end. Of two that mirror each other, one is kept.
+
+    Parameters
+    ----------
+    wanted : ndarray of int64, shape (classes,)
+    prices : ndarray of int64
+        See :func:`fill_set_prices`.
+    covers, limit : int
+    most : int
+        Beginnings to look at.
+    found : ndarray of int64, shape (room, 2 * covers)
+        Filled: the cover of every event.
+
+    Returns
+    -------
+    int
+        How many; -1 if there is no room for them, or too many beginnings.
+    """
+    length = 2 * covers
+    items = wanted.size
+    best = np.zeros((length + 1, items), dtype=np.int64)
+    opened = np.zeros(length + 1, dtype=np.int64)
+    closed = np.zeros(length + 1, dtype=np.int64)
+    event = np.zeros(length + 1, dtype=np.int64)
+    for item in range(items):
+        best[0, item] = prices[0, item]
+    depth, count, looked = 0, 0, 0
+    event[0] = -1
+    while depth >= 0:
+        event[depth] += 1
+        cover = event[depth]
+        if cover == covers:
+            depth -= 1
+            continue
+        if closed[depth] >> cover & 1:
+            continue
+        looked += 1
+        if looked > most:
+            return -1
+        is_open = opened[depth] >> cover & 1
+        after = opened[depth] ^ 1 << cover
+        done = closed[depth] | (1 << cover if is_open else 0)
+        total = 0
+        for item in range(items):
+            price = min(best[depth, item], prices[after, item])
+            best[depth + 1, item] = price
+            if wanted[item] & done:
+                total += price
+                if total >= limit:
+                    break
+        if total >= limit:
+            continue
+        if depth + 1 < length:
+            depth += 1
+            opened[depth] = after
+            closed[depth] = done
+            event[depth] = -1
+            continue
+        is_first = True
+        for place in range(length):
+            if event[place] != event[length - 1 - place]:
+                is_first = event[place] < event[length - 1 - place]
+                break
+        if is_first:
+            if count == found.shape[0]:
+                return -1
+            for place in range(length):
+                found[count, place] = event[place]
+            count += 1
+    return count
 
 
 @compile_kernel
@@ -92,26 +174,29 @@ def fill_rest(prices: IntArray, signatures: IntArray, visit: int, rest: IntArray
     visit : int
         What a further visit costs at least.
     rest : ndarray of int64, shape (slots + 1, signatures, 2**slots)
-        ``rest[t, s, h]``: visited are the slots `h`; those from `t` on may still be.
+        ``rest[t, s, h]``: visited are the slots `h`, none after `t`; those from `t` on may still
+        be. Other entries are left as they are.
     """
     slots = prices.shape[1]
     count = rest.shape[1]
-    for signature in range(count):
-        for visited in range(1 << slots):
-            rest[slots, signature, visited] = 0
+    rest[slots] = 0
+    cheapest = np.empty(1 << slots, dtype=np.int64)
+    cheapest[0] = INFINITY
     for item in range(signatures.size):
         signature = signatures[item]
-        for visited in range(1 << slots):
-            best = INFINITY
-            for slot in range(slots):
-                if visited >> slot & 1:
-                    best = min(best, prices[item, slot])
-            rest[slots, signature, visited] = min(INFINITY, rest[slots, signature, visited] + best)
+        rest[slots, signature, 0] = INFINITY
+        for slot in range(slots):
+            for before in range(1 << slot):
+                visited = before | 1 << slot
+                cheapest[visited] = min(cheapest[before], prices[item, slot])
+                rest[slots, signature, visited] = min(
+                    INFINITY, rest[slots, signature, visited] + cheapest[visited]
+                )
     for slot in range(slots - 1, -1, -1):
         for signature in range(count):
             # At either end lies nothing without a signature: nothing to visit.
             shut = signature == 0 and (slot == 0 or slot == slots - 1)
-            for visited in range(1 << slots):
+            for visited in range(1 << (slot + 1)):
                 best = rest[slot + 1, signature, visited]
                 if not (visited >> slot & 1 or shut):
                     best = min(best, rest[slot + 1, signature, visited | 1 << slot] + visit)
@@ -200,10 +285,16 @@ def bound_sequences(
     for number in range(sequences.shape[0]):
         open_sets(sequences[number], opened)
         slot_prices(opened, wanted, charges, prices)
-        bounds[number] = cheapest_slots(prices)
-        if bounds[number] < limit and visit:
+        total = 0
+        for item in range(wanted.size):
+            best = INFINITY
+            for slot in range(slots):
+                best = min(best, prices[item, slot])
+            total += best
+        bounds[number] = total
+        if total < limit and visit:
             fill_rest(prices, signatures, visit, rest)
-            bounds[number] = max(bounds[number], _bound(rest, 0, 0, middle, edge, True))
+            bounds[number] = max(total, _bound(rest, 0, 0, middle, edge, True))
 
 
 @compile_kernel

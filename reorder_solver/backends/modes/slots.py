@@ -16,8 +16,8 @@ a visit. See ``docs/formulations.md``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module
+from math import factorial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -30,14 +30,18 @@ if TYPE_CHECKING:
 
 IntArray = npt.NDArray[np.int64]
 
-#: Most covers: 56 700 sequences up to symmetry.
-MOST_COVERS = 5
+#: Most covers, sequences of their openings and closings, and beginnings of these looked at.
+MOST_COVERS = 7
+_MOST_SEQUENCES = 100_000
+_MOST_BEGINNINGS = 1_000_000
 #: Most runners that are bounded, searched or not.
 _MOST_RUNNERS = 7
 #: Most bits of a state: the pairs, and a signature.
 MOST_BITS = 62
 #: Prices that add up to more are left to others.
 LARGEST_TOTAL = 1 << 50
+#: Up to so many slots it pays to join states that leave the same choices.
+_MERGED_SLOTS = 7
 #: States one search may have at first, and at most.
 _FIRST_ROOM = 1 << 14
 _MOST_ROOM = 1 << 20
@@ -110,7 +114,8 @@ class SlotSearch:
         self._visit, self._middle, self._edge = _visit_prices([each.run for each in runners])
         self._count = 1 << len(runners)
         self._slots = 2 * len(covers) + 1
-        self._sequences = event_sequences(len(covers))
+        self._sequences: IntArray = np.zeros((0, 2 * len(covers)), dtype=np.int64)
+        self._limit, self._is_complete = 0, False
         self._bounds: IntArray | None = None
 
     @staticmethod
@@ -147,7 +152,10 @@ class SlotSearch:
 
         What the deadline leaves no time for counts as free.
         """
+        self._limit, self._is_complete = limit, self._list(limit)
         self._bounds = np.zeros(self._sequences.shape[0], dtype=np.int64)
+        if not self._is_complete:
+            return min(limit, 0)
         rest = self._rest()
         chunk = max(1, _CHUNK // rest.size)
         for begin in range(0, self._bounds.size, chunk):
@@ -159,21 +167,37 @@ class SlotSearch:
                 *(self._visit, self._middle, self._edge),
                 *(self._doubled(limit), self._bounds[begin : begin + chunk], rest),
             )
+        if not self._bounds.size:
+            return limit
         return min(limit, self._halved(int(self._bounds.min())))
+
+    def _list(self, limit: int) -> bool:
+        """List the sequences that may cost less than `limit`; whether there was room for all."""
+        covers = len(self._covers)
+        prices = np.zeros((1 << covers, self._wanted.size), dtype=np.int64)
+        self._kernels.fill_set_prices(self._wanted, self._charges, prices)
+        room = np.zeros((min(_MOST_SEQUENCES, _sequences(covers)), 2 * covers), dtype=np.int64)
+        count = self._kernels.list_sequences(
+            self._wanted, prices, covers, self._doubled(limit), _MOST_BEGINNINGS, room
+        )
+        self._sequences = room[: max(count, 0)].copy()
+        return bool(count >= 0)
 
     def _halved(self, total: int) -> int:
         return max(0, -(-total // 2) - self._first)
 
     def run(self, limit: int, deadline: Deadline) -> Found:
         """Search for the cheapest order that costs less than `limit`."""
-        if self._bounds is None:
+        if self._bounds is None or limit > self._limit:
             self.bound(limit, deadline)
         bounds = self._bounds
         assert bounds is not None
+        if not self._is_complete:
+            return Found(min(limit, 0), None, is_exact=False)
         below, best = self._doubled(limit), None
         if not self.takes(len(self._covers), len(self._runners)):
-            bound = min(limit, self._halved(int(bounds.min())))
-            return Found(bound, None, is_exact=bound >= limit)
+            bound = limit if not bounds.size else self._halved(int(bounds.min()))
+            return Found(min(bound, limit), None, is_exact=bound >= limit)
         lowest_open: int | None = None
         for number in np.argsort(bounds, kind="stable"):
             bound = int(bounds[number])
@@ -203,7 +227,10 @@ class SlotSearch:
         kernels.slot_prices(opened, self._wanted, self._charges, prices)
         rest, equal = self._rest(), self._rest()
         kernels.fill_rest(prices, self._signatures, self._visit, rest)
-        kernels.fill_equal(prices, self._signatures, self._count, equal)
+        if slots <= _MERGED_SLOTS:
+            kernels.fill_equal(prices, self._signatures, self._count, equal)
+        else:
+            equal[:] = np.arange(1 << slots)
         bits, room = len(self._runners), _FIRST_ROOM
         while room <= _MOST_ROOM and not deadline.expired:
             if room > _QUICK_ROOM and deadline.remaining < _PATIENCE:
@@ -309,23 +336,7 @@ def _bits(each: int, accesses: Sequence[Cover | Runner]) -> int:
     return sum(1 << number for number, access in enumerate(accesses) if each in access.wanted)
 
 
-@cache
-def event_sequences(covers: int) -> IntArray:
-    """All sequences of openings and closings, one of each two that are mirror images.
-
-    Returns
-    -------
-    ndarray of int64, shape (sequences, 2 * covers)
-        A cover's first appearance opens it, its second closes it.
-    """
-    rows = np.zeros((1, 0), dtype=np.int64)
-    for _ in range(2 * covers):
-        longer = []
-        for cover in range(covers):
-            held = rows[(rows == cover).sum(axis=1) < 2]
-            longer.append(np.column_stack([held, np.full(held.shape[0], cover, dtype=np.int64)]))
-        rows = np.concatenate(longer)
-    powers = max(covers, 2) ** np.arange(2 * covers, dtype=np.int64)
-    rows = rows[rows @ powers <= rows[:, ::-1] @ powers]
-    rows.flags.writeable = False
-    return rows
+def _sequences(covers: int) -> int:
+    """How many sequences of openings and closings there are, mirror images counted once."""
+    orders = factorial(2 * covers) + (factorial(covers) << covers)
+    return (orders >> (covers + 1)) + 1

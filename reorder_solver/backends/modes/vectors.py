@@ -13,6 +13,7 @@ from itertools import count
 from typing import TYPE_CHECKING, TypeAlias
 
 from reorder_solver.backends.dynamic.prefix_table import OutOfTimeError
+from reorder_solver.backends.modes.options import Option
 from reorder_solver.backends.modes.runs import RunSearch
 from reorder_solver.backends.modes.single_cover import MOST_RUNNERS, SingleCover
 from reorder_solver.backends.modes.slots import LARGEST_TOTAL, Cover, Found, Runner, SlotSearch
@@ -21,7 +22,6 @@ from reorder_solver.backends.modes.table import table_search
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from reorder_solver.backends.modes.options import Option
     from reorder_solver.core.limits import Deadline
 
 #: More than linear prices ever add up to.
@@ -260,25 +260,55 @@ class VectorSearch:
             linear = Linear(self._sizes, self._wanted[:depth], entry.vector)
             if entry.stage == 0:
                 tail = self._tails[depth]
-                bound = linear.bound(max(0, below - tail), deadline) + tail
+                room = max(0, below - tail)
+                bound = linear.bound(room, deadline)
+                coarse = without_cheap_runs(entry.vector)
+                if bound < room and coarse != entry.vector:
+                    relaxed = Linear(self._sizes, self._wanted[:depth], coarse)
+                    bound = max(bound, relaxed.bound(room, deadline))
+                bound += tail
                 self._push(entry.vector, max(entry.bound, bound), 1)
                 continue
             if depth < len(self._options):
                 self._branch(entry)
                 continue
-            found = linear.run(below, deadline)
-            if found.order is not None:
-                limit = _lower(limit, self._offer(found.order))
-            if not found.is_exact and (limit is None or found.bound < limit):
-                found = linear.run_exactly(below if limit is None else limit, deadline)
-                if found.order is not None:
-                    limit = _lower(limit, self._offer(found.order))
-            if not found.is_exact:
-                bound = max(entry.bound, found.bound)
-                unresolved = bound if unresolved is None else min(bound, unresolved)
+            limit, undecided = self._search(linear, entry, limit, below, deadline)
+            if undecided is not None:
+                unresolved = undecided if unresolved is None else min(undecided, unresolved)
         if unresolved is not None and (limit is None or unresolved < limit):
             return unresolved, False
         return limit, True
+
+    def _search(
+        self, linear: Linear, entry: _Entry, limit: int | None, below: int, deadline: Deadline
+    ) -> tuple[int | None, int | None]:
+        """Decide a whole vector; the lowest cost known, and a bound if it is not decided."""
+        bound: int = entry.bound
+        attempts = [linear.run, linear.run_exactly]
+        coarse = without_cheap_runs(entry.vector)
+        if coarse != entry.vector:
+            attempts.insert(1, Linear(self._sizes, self._wanted, coarse).run_exactly)
+        for attempt in attempts:
+            found = attempt(below if limit is None else limit, deadline)
+            if found.order is not None:
+                limit = _lower(limit, self._offer(found.order))
+            # At prices that are too low, what was found proves no more than its bound.
+            is_decided = found.is_exact and (attempt != attempts[1] or len(attempts) == 2)
+            bound = max(bound, found.bound)
+            if is_decided or (limit is not None and bound >= limit):
+                return limit, None
+        return limit, bound
+
+
+def without_cheap_runs(vector: Vector) -> Vector:
+    """Prices nowhere above: options with a fixed price pay for the second run, not for more.
+
+    Where such an access is one run, another of its options, a view, is the right one.
+    """
+    return tuple(
+        Option(option.fixed + option.run, 0, option.gap) if option.fixed and option.run else option
+        for option in vector
+    )
 
 
 def _lower(first: int | None, second: int | None) -> int | None:
