@@ -101,6 +101,7 @@ class TourSolver:
         length = tour_length(self._distances, start)
         self.answer = TourAnswer(start, length, 0, None, unit)
         self._guided, self._extra = self._weighted()
+        self._first = start
         self._known: list[IntArray] = []
 
     def run(self) -> bool:
@@ -169,7 +170,9 @@ class TourSolver:
             if self._is_proven or self._deadline.expired:
                 return
             start = self.answer.tour
-            if number % 2 and not self._closed.shape[0]:
+            if number % 2 and self._closed.shape[0]:
+                start = self._first
+            elif number % 2:
                 start = nearest_neighbour_tour(self._distances, int(rng.integers(start.size)))
             self._known.append(self._improved(start, int(rng.integers(2**31))))
             self._offer(self._known[-1])
