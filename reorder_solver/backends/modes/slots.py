@@ -49,7 +49,7 @@ _MOST_ROOM = 1 << 20
 _QUICK_ROOM = 1 << 17
 _PATIENCE = 3.0
 #: Table entries filled between two looks at the clock.
-_CHUNK = 1 << 24
+_CHUNK = 1 << 21
 
 
 class Cover(NamedTuple):
