@@ -312,7 +312,9 @@ def _nearest_halves(distances: Distances) -> Certificate:
     count = distances.shape[0]
     nodes = np.zeros(count, dtype=np.int64)
     for node in range(count if count > 1 else 0):
-        nodes[node] = int(np.delete(distances[node], node).min())
+        row = distances[node]
+        before, after = row[:node], row[node + 1 :]
+        nodes[node] = min(int(part.min()) for part in (before, after) if part.size)
     none = np.zeros((0, count), dtype=np.bool_)
     return Certificate(nodes, np.zeros(0, dtype=np.int64), none, 1)
 

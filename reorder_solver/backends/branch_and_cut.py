@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 #: More classes than this are refused: all their distances are kept.
 MOST_CLASSES = 4096
+#: Without so many seconds for each pair of nodes, distances and first bounds are not begun.
+_PER_PAIR = 1e-7
 #: Distances times nodes may be this much.
 _DISTANCE_LIMIT = 2**50
 
@@ -110,9 +112,9 @@ class _Solving:
         task, sequences = self._task, self._model.sequences
         task.report(self._orders, None)
         for number, sequence in enumerate(sequences):
-            if not any(sequence.weights) or task.deadline.expired:
-                continue
             deadline = task.deadline.share(1 / (len(sequences) - number))
+            if not any(sequence.weights) or deadline.remaining < _PER_PAIR * sequence.nodes**2:
+                continue
             solver = self._solver(number, sequence, deadline)
             solver.run()
             self._take(number, sequence, solver.answer)

@@ -36,6 +36,8 @@ _MERGE_CASES = 60
 _FIRST_CASES = 20
 #: Dives come after so many turns without success.
 _DIVE_TURN = 2
+#: Seconds for each pair of nodes that the bound may take after its last look at the clock.
+_PER_PAIR = 5e-8
 #: Every Hamming tour has an even length.
 _STEP = 2
 #: Lengths with closed sets weighted stay below this.
@@ -219,13 +221,17 @@ class TourSolver:
             self.answer.bound = max(self.answer.bound, bound)
             self._report()
 
+        limit = self._limit()
+        if limit is not None:
+            # What cannot be interrupted in it must not begin too late.
+            limit = max(0.0, limit - _PER_PAIR * self._distances.size)
         found = subtour_bound(
             self._distances,
             step=_STEP,
             tour=self.answer.tour,
             closed=self._closed,
             target=self.answer.length,
-            time_limit=self._limit(),
+            time_limit=limit,
             report=rise,
         )
         self.answer.bound, self.answer.proof = found.bound, found.certificate
