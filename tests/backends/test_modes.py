@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -14,6 +15,7 @@ from reorder_solver.backends.base import Answer, Task
 from reorder_solver.backends.dynamic.anatomy import Anatomy
 from reorder_solver.backends.modes import runs as runs_module
 from reorder_solver.backends.modes.backend import Modes
+from reorder_solver.backends.modes.groups import least_alone, least_together
 from reorder_solver.backends.modes.many import ManyAccesses
 from reorder_solver.backends.modes.options import Option, options_of
 from reorder_solver.backends.modes.regions import Regions
@@ -366,3 +368,24 @@ def test_single_cover_finds_the_cheapest_order() -> None:
         assert found.bound == least == _price(found.order, sizes, [cover], runners)
         at_least = search.run(least, NEVER)
         assert (at_least.bound, at_least.order, at_least.is_exact) == (least, None, True)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_a_few_accesses_cost_at_least(seed: int) -> None:
+    """Alone or together, never above what the best order for just them costs."""
+    for problem in _components(81, seed):
+        anatomy = Anatomy.of(problem)
+        regions = Regions(problem)
+        for number, access in enumerate(problem.accesses):
+            best = brute_force_problem(replace(problem, accesses=(access,)))
+            shape = anatomy.shapes[number]
+            if best is None:
+                continue
+            least = least_alone(options_of(access, shape), shape, regions.least_runs([number]))
+            assert least <= best.primary
+        few = list(range(0, len(problem.accesses), 2))
+        some = tuple(problem.accesses[number] for number in few)
+        together = brute_force_problem(replace(problem, accesses=some))
+        if together is not None:
+            assert least_together(problem, few, NEVER) == together.primary
+            assert least_together(problem, few, Deadline(0.0)) <= together.primary

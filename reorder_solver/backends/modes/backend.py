@@ -9,7 +9,7 @@ import numpy as np
 
 from reorder_solver.backends.base import Answer, Backend, Task
 from reorder_solver.backends.dynamic.anatomy import Anatomy
-from reorder_solver.backends.dynamic.joint import largest_joint
+from reorder_solver.backends.modes.groups import fits_tables
 from reorder_solver.backends.modes.options import options_of
 from reorder_solver.backends.modes.view_fit import ViewFit
 from reorder_solver.backends.subset_dp import SubsetDP
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
 #: Up to so many accesses, all choices of one option each are gone through.
 _FEW_ACCESSES = 5
-#: Classes of a tensor, where there are several, for tables over their subsets; entries of what
-#: brings the tables together.
-_TABLE_CLASSES = 16
-_LARGEST_JOINT = 1 << 22
 #: Share of the time for the local search that comes first.
 _SEARCH_SHARE = 0.2
 
@@ -175,15 +171,9 @@ class _Run:
     def _by_table(self, anatomy: Anatomy) -> Answer | None:
         """The dynamic programme over subsets, if the problem is small enough for it."""
         small = SubsetDP()
-        if small.supports(self._problem) is not None and not _fits_tables(anatomy):
+        if small.supports(self._problem) is not None and not fits_tables(anatomy):
             return None
         return small.solve(replace(self._task, start=self._best))
-
-
-def _fits_tables(anatomy: Anatomy) -> bool:
-    """Whether tables tensor by tensor, and what brings them together, are small."""
-    widths = [anatomy.problem.sizes[tensor].size for tensor in anatomy.free]
-    return max(widths) <= _TABLE_CLASSES and largest_joint(anatomy) <= _LARGEST_JOINT
 
 
 def _is_one_tensor(problem: Problem) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reorder_solver.backends.conflicts import conflicting_triples, triple_cliques
+from reorder_solver.backends.modes.groups import least_alone, least_together
 from reorder_solver.backends.modes.master import LARGEST_PRICE, Chosen, Master, Term
 from reorder_solver.backends.modes.options import Option
 from reorder_solver.backends.modes.regions import Regions
@@ -34,6 +35,8 @@ _LOOKED_AT = 400
 _LARGEST_SET = 5
 #: Accesses of a group that is solved on its own.
 _GROUP = 5
+#: The same where there are several tensors.
+_SMALL_GROUPS = (3, 4)
 #: Shares of the time: for all that comes before the programme, of that for nested groups, and for
 #: one solution of the programme.
 _GROUPS_SHARE = 0.9
@@ -79,6 +82,10 @@ class ManyAccesses:
             for number, shape in enumerate(anatomy.shapes)
             if shape is not None and shape.most_runs > 1
         ]
+        self._alone = [
+            least_alone(each, shape, self._regions.least_runs([number]))
+            for number, (each, shape) in enumerate(zip(options, anatomy.shapes, strict=True))
+        ]
         if is_one_tensor:
             self._sizes = self._problem.sizes[0].tolist()
             self._wanted = [
@@ -100,8 +107,12 @@ class ManyAccesses:
         """Raise the bound until it is the limit (True), nothing is left to add, or time is up."""
         self._limit = limit
         self._start(deadline)
-        if self._is_one_tensor and self._solve_dolls(deadline.share(_GROUPS_SHARE), report):
+        report(sum(self._alone))
+        before = deadline.share(_GROUPS_SHARE)
+        if self._is_one_tensor and self._solve_dolls(before, report):
             return True
+        if not self._is_one_tensor:
+            self._solve_together(before, report)
         while not deadline.expired:
             share = deadline.share(_SOLVE_SHARE if deadline.remaining > 1 else 1)
             solved = self._master.solve(share, threads=threads, seed=seed)
@@ -133,6 +144,19 @@ class ManyAccesses:
                 if number >= _FIRST_CUTS or deadline.remaining < 0.5:
                     break
                 self._add_runs(few)
+
+    def _solve_together(self, deadline: Deadline, report: Callable[[int], None]) -> None:
+        """Solve small groups of accesses to several tensors, then larger ones."""
+        for size in _SMALL_GROUPS:
+            total = sum(self._alone)
+            groups = [self._free[at : at + size] for at in range(0, len(self._free), size)]
+            for left, group in zip(range(len(groups), 0, -1), groups, strict=True):
+                if deadline.expired:
+                    return
+                least = least_together(self._problem, group, deadline.share(1 / left))
+                self._master.add_cost(group, least)
+                total += max(0, least - sum(self._alone[each] for each in group))
+                report(total)
 
     def _solve_dolls(self, deadline: Deadline, report: Callable[[int], None]) -> bool:
         """Solve for the last accesses, then for one more, and so on; whether for all.

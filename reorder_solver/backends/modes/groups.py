@@ -1,0 +1,64 @@
+"""What a few of many accesses cost at least, each on its own or some together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from reorder_solver.backends.base import Task
+from reorder_solver.backends.dynamic.anatomy import Anatomy
+from reorder_solver.backends.dynamic.joint import largest_joint
+from reorder_solver.backends.subset_dp import SubsetDP
+from reorder_solver.presolve import presolve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reorder_solver.backends.dynamic.anatomy import Shape
+    from reorder_solver.backends.modes.options import Option
+    from reorder_solver.core.limits import Deadline
+    from reorder_solver.presolve import Orders, Problem
+
+#: Classes of a tensor for tables over their subsets; entries of what brings the tables together.
+_TABLE_CLASSES = 16
+_LARGEST_JOINT = 1 << 22
+
+
+def fits_tables(anatomy: Anatomy) -> bool:
+    """Whether tables tensor by tensor, and what brings them together, are small."""
+    widths = [anatomy.problem.sizes[tensor].size for tensor in anatomy.free]
+    return max(widths, default=0) <= _TABLE_CLASSES and largest_joint(anatomy) <= _LARGEST_JOINT
+
+
+def least_alone(options: Sequence[Option], shape: Shape | None, least_runs: int) -> int:
+    """What one access costs at least, knowing how few its runs can be."""
+    if shape is None or (least_runs <= 1 and not shape.least_gaps[0]):
+        return 0
+    runs = max(1 if not shape.least_gaps[0] else 2, least_runs)
+    gap = shape.least_gaps[min(runs, shape.most_runs) - 1]
+    prices = [o.fixed + o.run * (runs - 1) + o.gap * gap for o in options if not o.view]
+    return min(prices, default=0)
+
+
+def least_together(problem: Problem, few: Sequence[int], deadline: Deadline) -> int:
+    """A lower bound on what the accesses `few` cost, as good as time allows.
+
+    Classes that none of them tells apart join, so that small sets of accesses make small problems
+    however large the whole.
+    """
+    accesses = tuple(replace(problem.accesses[number]) for number in few)
+    reduced = presolve(replace(problem, accesses=accesses))
+    total = reduced.constant.primary
+    for left, component in zip(
+        range(len(reduced.components), 0, -1), reduced.components, strict=True
+    ):
+        part = component.problem
+        if deadline.expired or not fits_tables(Anatomy.of(part)):
+            continue
+        task = Task(part, deadline.share(1 / left), 0, 1, None, _ignore)
+        total += SubsetDP().solve(task).lower_bound or 0
+    return total
+
+
+def _ignore(_orders: Orders | None, _bound: int | None) -> None:
+    pass
