@@ -20,10 +20,12 @@ from reorder_solver.torch_adapter.apply import apply
 from reorder_solver.torch_adapter.compact import Compacted, compact
 from reorder_solver.torch_adapter.compare import max_relative_error
 from reorder_solver.torch_adapter.errors import CaptureError, ExportMismatchError
-from reorder_solver.torch_adapter.extract import Extraction, Pin, extract
+from reorder_solver.torch_adapter.extract import Extraction, extract
 from reorder_solver.torch_adapter.masks import masked
 from reorder_solver.torch_adapter.models import calibrate, load_model
-from reorder_solver.torch_adapter.pruning import prune_inputs
+
+# from reorder_solver.torch_adapter.pruning import prune_inputs
+from reorder_solver.torch_adapter.plan import Pin
 from reorder_solver.torch_adapter.report import AccessRow, Report
 
 __all__ = [
@@ -41,5 +43,5 @@ __all__ = [
     "load_model",
     "masked",
     "max_relative_error",
-    "prune_inputs",
+    #    "prune_inputs",
 ]

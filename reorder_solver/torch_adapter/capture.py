@@ -13,6 +13,7 @@ from torch.utils import _pytree as pytree
 
 from reorder_solver.core.errors import InputError
 from reorder_solver.torch_adapter.errors import CaptureError
+from reorder_solver.torch_adapter.functional import make_functional
 
 #: Checks on sizes and types that hold for the captured graph but not once channels are dropped.
 _ASSERTIONS = frozenset(
@@ -85,8 +86,7 @@ def capture(model: nn.Module, example_inputs: Any) -> Captured:
     """
     args, kwargs = as_arguments(example_inputs)
     program, batch, notes = _export(model, args, kwargs)
-    module = program.module()
-    graph = _plain_graph(module, program.call_spec.out_spec)
+    module, graph = _functional(program)
     _sizes_from_inputs(graph)
     graph.eliminate_dead_code()
     graph.lint()
@@ -98,6 +98,16 @@ def capture(model: nn.Module, example_inputs: Any) -> Captured:
     transient = {name for name, _ in module.named_buffers()} - set(module.state_dict())
     aliases = _aliases(model)
     return Captured(graph, attributes, frozenset(transient), aliases, batch, tuple(notes))
+
+
+def _functional(program: torch.export.ExportedProgram) -> tuple[fx.GraphModule, fx.Graph]:
+    module = program.module()
+    graph = _plain_graph(module, program.call_spec.out_spec)
+    if not make_functional(graph):
+        program = program.run_decompositions({})
+        module = program.module()
+        graph = _plain_graph(module, program.call_spec.out_spec)
+    return module, graph
 
 
 def _aliases(model: nn.Module) -> dict[str, frozenset[str]]:

@@ -1,155 +1,87 @@
-"""Channel flow: which tensor's channels a value carries, and the classes of tied tensors."""
+"""Flow: which axis of a value carries channels, and how many features each of them takes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
 IndexArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """All channels of one tensor, in order, each spread over `block` consecutive features."""
-
-    tensor: int
-    block: int = 1
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Flow:
-    """What the indices on a value's channel axis carry: whole tensors laid end to end.
+    """Channels laid one after the other on one axis of a value.
 
     Attributes
     ----------
     axis : int
         The channel axis, never negative.
-    segments : tuple of Segment
+    sizes : ndarray of int64, shape (channels,)
+        How many consecutive features on the axis each channel takes.
     """
 
     axis: int
-    segments: tuple[Segment, ...]
+    sizes: IndexArray
+
+    @classmethod
+    def single(cls, axis: int, channels: int, block: int = 1) -> Flow:
+        """`channels` channels of `block` features each."""
+        return cls(axis, np.full(channels, block, dtype=np.int64))
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return int(self.sizes.size)
+
+    @property
+    def width(self) -> int:
+        """Number of features on the channel axis."""
+        return int(self.sizes.sum())
+
+    @property
+    def block(self) -> int | None:
+        """Features per channel if that is the same for all; None if not."""
+        sizes = self.sizes
+        return int(sizes[0]) if sizes.size and bool((sizes == sizes[0]).all()) else None
 
     def on(self, axis: int) -> Flow:
         """The same channels on another axis."""
-        return Flow(axis, self.segments)
+        return Flow(axis, self.sizes)
+
+    def take(self, sequence: IndexArray) -> Flow:
+        """The flow of a value made of some of the channels."""
+        return Flow(self.axis, self.sizes[sequence])
+
+    def count(self, sequence: IndexArray) -> int:
+        """How many features the channels of `sequence` take."""
+        return int(self.sizes[sequence].sum())
+
+    def features(self, sequence: IndexArray) -> IndexArray:
+        """The features of the channels of `sequence`, in that order."""
+        starts = np.cumsum(self.sizes) - self.sizes
+        return spread(starts[sequence], self.sizes[sequence])
+
+    def owners(self) -> IndexArray:
+        """For each feature the channel it belongs to."""
+        return np.repeat(np.arange(self.channels, dtype=np.int64), self.sizes)
+
+    def same_sizes(self, other: Flow) -> bool:
+        """True if both have equally many channels of equal sizes."""
+        return np.array_equal(self.sizes, other.sizes)
 
 
-#: A flow, one value per element of a tuple, or None: original order, every channel alive.
-Value: TypeAlias = "Flow | tuple[Value, ...] | None"
+def spread(starts: IndexArray, sizes: IndexArray) -> IndexArray:
+    """The numbers ``starts[i] ... starts[i] + sizes[i] - 1`` for each i, in order."""
+    if bool((sizes == 1).all()):
+        return starts.astype(np.int64)
+    offsets = np.cumsum(sizes) - sizes
+    total = int(sizes.sum())
+    return np.repeat(starts - offsets, sizes) + np.arange(total, dtype=np.int64)
 
 
-def flows_in(value: Value) -> Iterator[Flow]:
-    """All flows inside `value`."""
-    if isinstance(value, Flow):
-        yield value
-    elif value is not None:
-        for element in value:
-            yield from flows_in(element)
-
-
-def same_structure(one: Flow, other: Flow, tensors: TensorTable) -> bool:
-    """True if both have the same sequence of channel counts and blocks."""
-    return [(tensors.channels(s.tensor), s.block) for s in one.segments] == [
-        (tensors.channels(s.tensor), s.block) for s in other.segments
-    ]
-
-
-class TensorTable:
-    """Tensors by handle, tied into classes that share one channel order (union-find).
-
-    The class of a handle is named by its root; the smallest handle is the root, so that names
-    and orders do not depend on the sequence of ties.
-    """
-
-    def __init__(self) -> None:
-        self._parent: list[int] = []
-        self._channels: list[int] = []
-        self._producers: list[str] = []
-        self._pins: list[tuple[int, str]] = []
-
-    def new(self, channels: int, producer: str) -> int:
-        """Handle of a new tensor, written first by `producer`."""
-        self._parent.append(len(self._parent))
-        self._channels.append(channels)
-        self._producers.append(producer)
-        return len(self._parent) - 1
-
-    def root(self, handle: int) -> int:
-        """The representative of the class of `handle`."""
-        while self._parent[handle] != handle:
-            self._parent[handle] = self._parent[self._parent[handle]]
-            handle = self._parent[handle]
-        return handle
-
-    def channels(self, handle: int) -> int:
-        """How many channels the tensor has."""
-        return self._channels[handle]
-
-    def tie(self, one: int, other: int) -> None:
-        """Make both share one order; they must have equally many channels."""
-        first, second = sorted((self.root(one), self.root(other)))
-        if self._channels[first] != self._channels[second]:
-            raise ValueError("tied tensors must have equally many channels")
-        self._parent[second] = first
-
-    def pin(self, handle: int, reason: str) -> None:
-        """Keep the original order and every channel of the class of `handle`."""
-        if (handle, reason) not in self._pins:
-            self._pins.append((handle, reason))
-
-    def pins(self) -> dict[int, tuple[str, ...]]:
-        """Per pinned root the reasons, in order of discovery."""
-        found: dict[int, dict[str, None]] = {}
-        for handle, reason in self._pins:
-            found.setdefault(self.root(handle), {})[reason] = None
-        return {root: tuple(reasons) for root, reasons in sorted(found.items())}
-
-    def classes(self) -> dict[int, tuple[str, ...]]:
-        """Per root the producers of its members, in order of creation."""
-        found: dict[int, list[str]] = {}
-        for handle, producer in enumerate(self._producers):
-            found.setdefault(self.root(handle), []).append(producer)
-        return {root: tuple(producers) for root, producers in sorted(found.items())}
-
-    def width(self, flow: Flow) -> int:
-        """Number of features on the channel axis, before anything is dropped."""
-        return sum(self._channels[s.tensor] * s.block for s in flow.segments)
-
-
-class Arrangement:
-    """The channels of every tensor class as they are stored after a layout was chosen.
-
-    Parameters
-    ----------
-    tensors : TensorTable
-    orders : mapping of int to ndarray
-        Per root the channels that take up a position, position by position.
-    """
-
-    def __init__(self, tensors: TensorTable, orders: Mapping[int, IndexArray]) -> None:
-        self._tensors = tensors
-        self._orders = orders
-
-    def features(self, flow: Flow) -> IndexArray:
-        """The original feature at each position of the channel axis of `flow`."""
-        offset = 0
-        pieces: list[IndexArray] = []
-        for segment in flow.segments:
-            order = self._orders[self._tensors.root(segment.tensor)]
-            inner = np.arange(segment.block, dtype=np.int64)
-            pieces.append((offset + order[:, None] * segment.block + inner).ravel())
-            offset += self._tensors.channels(segment.tensor) * segment.block
-        return np.concatenate(pieces)
-
-    def width(self, flow: Flow) -> int:
-        """How many features the channel axis of `flow` has now."""
-        return sum(
-            int(self._orders[self._tensors.root(s.tensor)].size) * s.block for s in flow.segments
-        )
+def is_run(positions: IndexArray) -> bool:
+    """True for consecutive rising numbers."""
+    return positions.size <= 1 or bool((np.diff(positions) == 1).all())

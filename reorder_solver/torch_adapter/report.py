@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reorder_solver.core.layout import Layout
-    from reorder_solver.torch_adapter.extract import Extraction, Pin
+    from reorder_solver.torch_adapter.extract import Extraction
+    from reorder_solver.torch_adapter.plan import Pin
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,219 @@
+"""Build: run the rule of every operator over a captured graph.
+
+Safe by construction: where a rule is missing or gives up, the operator becomes opaque, and
+everything it touches is there as it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import fx
+
+from reorder_solver.torch_adapter.flow import Flow
+from reorder_solver.torch_adapter.operations import Adopt, Opaque, Select
+from reorder_solver.torch_adapter.program import NotUnderstoodError, Operation, Program, Value
+from reorder_solver.torch_adapter.schema import bind, operator_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from reorder_solver.torch_adapter.capture import Captured
+    from reorder_solver.torch_adapter.flow import BoolArray, IndexArray
+
+    Made = tuple[Operation, Flow]
+    Rule = Callable[["Context", fx.Node], "Made | None"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spread:
+    """Channels of a value spread over several axes, as between the views of a channel shuffle.
+
+    Attributes
+    ----------
+    source : Value
+        With one feature per channel.
+    axes : tuple of int
+        Rising.
+    labels : ndarray of int64, shape (sizes of the axes)
+        The channel of the source at each place.
+    """
+
+    source: Value
+    axes: tuple[int, ...]
+    labels: IndexArray
+
+
+def build(
+    captured: Captured, rules: Mapping[str, Rule], declared: Mapping[str, BoolArray]
+) -> Program:
+    """See the captured graph as a programme over channels.
+
+    Parameters
+    ----------
+    captured : Captured
+    rules : mapping of str to callable
+        By operator name.
+    declared : mapping of str to ndarray of bool
+        By name of a weight, input features that count as wanted.
+    """
+    context = Context(captured, declared)
+    for node in captured.graph.nodes:
+        if node.op == "placeholder":
+            context.program.reasons[node] = "model input"
+        elif node.op == "output":
+            context.add_opaque(node, "model output")
+        elif node.op == "call_function":
+            _apply_rule(context, node, rules)
+    return context.program
+
+
+def _apply_rule(context: Context, node: fx.Node, rules: Mapping[str, Rule]) -> None:
+    name = operator_name(node)
+    try:
+        rule = rules.get(name)
+        if rule is None:
+            raise NotUnderstoodError("no rule for this operator")
+        made = rule(context, node)
+        if made is not None:
+            context.add(node, *made)
+            return
+    except NotUnderstoodError as gap:
+        context.add_opaque(node, f"{name} ({node.name}): {gap}")
+        return
+    context.add_opaque(node, context.why_opaque(node))
+
+
+class Context:
+    """What a rule may ask about the graph."""
+
+    def __init__(self, captured: Captured, declared: Mapping[str, BoolArray]) -> None:
+        self.program = Program(captured)
+        self.declared = declared
+        self.spreads: dict[fx.Node, Spread] = {}
+        self.pieces: dict[fx.Node, list[Made]] = {}
+        self._adopted: dict[tuple[fx.Node, int], Value] = {}
+
+    def add(self, node: fx.Node, operation: Operation, flow: Flow) -> None:
+        """Record what makes the channels of `node`."""
+        example = node.meta["val"]
+        if example.shape[flow.axis] != flow.width:
+            raise NotUnderstoodError("the channels do not add up")
+        self.program.values[node] = self.new_value(node.name, operation, flow, example)
+
+    def new_value(self, name: str, operation: Operation, flow: Flow, example: Any) -> Value:
+        """A value, made by `operation` at this point of the programme."""
+        value = Value(name, flow, example, operation)
+        operation.output = value
+        self.program.operations.append(operation)
+        return value
+
+    def add_opaque(self, node: fx.Node, reason: str) -> None:
+        """Record that `node` wants all its arguments as they were."""
+        sources = [value for one in node.all_input_nodes if (value := self.value(one)) is not None]
+        self.program.operations.append(Opaque(node, sources, reason))
+        self.program.reasons[node] = reason
+
+    def value(self, argument: Any) -> Value | None:
+        """The value behind an argument; None if it carries no channels."""
+        return self.program.values.get(argument) if isinstance(argument, fx.Node) else None
+
+    def has_channels(self, node: fx.Node) -> bool:
+        """True if some argument of `node` carries channels, on one axis or several."""
+        return any(
+            one in self.program.values or one in self.spreads or one in self.pieces
+            for one in node.all_input_nodes
+        )
+
+    def on_axis(self, argument: Any, axis: int) -> Value:
+        """The value behind an argument, its channels on `axis`.
+
+        One without channels is taken for a value whose channels are all there, in order.
+        """
+        if not isinstance(argument, fx.Node):
+            raise NotUnderstoodError("an operand is no tensor")
+        value = self.value(argument)
+        if value is not None:
+            if value.flow.axis != axis:
+                raise NotUnderstoodError(
+                    f"the channels are on axis {value.flow.axis}, not on {axis}"
+                )
+            return value
+        if argument in self.spreads or argument in self.pieces:
+            raise NotUnderstoodError("the channels are on several axes")
+        if (argument, axis) not in self._adopted:
+            flow = Flow.single(axis, self.size(argument, axis))
+            operation = Adopt(argument, self.why_opaque_value(argument))
+            self._adopted[argument, axis] = self.new_value(
+                argument.name, operation, flow, self.example(argument)
+            )
+        return self._adopted[argument, axis]
+
+    def example(self, node: Any) -> torch.Tensor:
+        """The tensor that a node is in the captured run, without data."""
+        if not isinstance(node, fx.Node):
+            raise NotUnderstoodError("an operand is no tensor")
+        if node.op == "get_attr":
+            return self.attribute(node)
+        example = node.meta.get("val")
+        if not isinstance(example, torch.Tensor):
+            raise NotUnderstoodError(f"{node.name} is no tensor")
+        return example
+
+    def shape(self, node: Any) -> tuple[Any, ...]:
+        """Sizes in the captured run, symbolic where they may change."""
+        return tuple(self.example(node).shape)
+
+    def rank(self, node: Any) -> int:
+        """Number of axes."""
+        return self.example(node).ndim
+
+    def size(self, node: Any, axis: int) -> int:
+        """A size that is known."""
+        size = self.shape(node)[axis]
+        if not isinstance(size, int):
+            raise NotUnderstoodError(f"axis {axis} of {node.name} has no fixed size")
+        return size
+
+    def attribute(self, argument: Any) -> torch.Tensor:
+        """The parameter or buffer behind an argument."""
+        if not (isinstance(argument, fx.Node) and argument.op == "get_attr"):
+            raise NotUnderstoodError("a weight is computed, not stored")
+        found = self.program.captured.attributes[str(argument.target)]
+        if not isinstance(found, torch.Tensor):
+            raise NotUnderstoodError(f"{argument.target} is no tensor")
+        return found
+
+    def module_path(self, node: fx.Node, weight: str) -> str:
+        """The module that made this call, if the weight is its own, or else the weight's owner."""
+        stack = list((node.meta.get("nn_module_stack") or {}).values())
+        path = str(stack[-1][0]).split("@")[0] if stack else ""
+        if path and f"{path}.weight" in self.program.captured.aliases.get(weight, ()):
+            return path
+        return weight.removesuffix(".weight")
+
+    def why_opaque(self, node: fx.Node) -> str:
+        """The reason of the first input of `node` that depends on the model's input."""
+        for operand in node.all_input_nodes:
+            reason = self.program.reasons.get(operand)
+            if reason is not None:
+                return reason
+        return f"{operator_name(node)} ({node.name}): computed from constants"
+
+    def why_opaque_value(self, node: fx.Node) -> str:
+        """Why `node` has no channels of its own."""
+        return self.program.reasons.get(node, f"{node.name}: computed from constants")
+
+
+def select(source: Value, index: IndexArray, axis: int | None = None) -> Made:
+    """A choice of the channels of `source`, in the order of `index`."""
+    flow = source.flow.take(np.asarray(index, dtype=np.int64))
+    if axis is not None and axis != flow.axis:
+        raise NotUnderstoodError("the channels change their axis")
+    return Select(source, np.asarray(index, dtype=np.int64)), flow
+
+
+__all__ = ["Context", "Spread", "bind", "build", "select"]

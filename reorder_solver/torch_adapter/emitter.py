@@ -1,0 +1,276 @@
+"""The emitter: writes a programme down as a graph, for any choice of what is stored in which order."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import fx, nn
+
+from reorder_solver.core.prices import Mode
+from reorder_solver.torch_adapter.errors import ExportMismatchError
+from reorder_solver.torch_adapter.facts import filled_arguments
+from reorder_solver.torch_adapter.flow import is_run
+from reorder_solver.torch_adapter.functional import IN_PLACE
+from reorder_solver.torch_adapter.operations import Opaque, Select
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from reorder_solver.torch_adapter.facts import Facts
+    from reorder_solver.torch_adapter.flow import BoolArray, Flow, IndexArray
+    from reorder_solver.torch_adapter.mixing import Mix
+    from reorder_solver.torch_adapter.operations import Place
+    from reorder_solver.torch_adapter.program import Operation, Value
+
+    Edit = Callable[[torch.Tensor], torch.Tensor]
+
+#: Operators as methods: torch.jit.trace takes what the operators return for constants.
+_METHODS: dict[Any, str] = {
+    torch.ops.aten.sym_size.int: "size",
+    torch.ops.aten.view.default: "reshape",
+    torch.ops.aten.reshape.default: "reshape",
+    torch.ops.aten.expand.default: "expand",
+}
+
+
+class Emitter:
+    """One graph being written.
+
+    Parameters
+    ----------
+    facts : Facts
+    attributes : mapping of str to object
+        What the captured graph's ``get_attr`` nodes refer to.
+    sequences : mapping of Value to ndarray of int64
+        Per value the channels to store, in order. At least the live ones.
+    modes : mapping of operation to Mode
+        How a read is served that finds its channels scattered; gather where nothing is said.
+    free : bool
+        Replace every copy of scattered channels by a slice of the right size: the result
+        computes nonsense, as fast as any layout could make it.
+    """
+
+    def __init__(
+        self,
+        facts: Facts,
+        attributes: Mapping[str, Any],
+        sequences: Mapping[Value, IndexArray],
+        modes: Mapping[Operation, Mode],
+        *,
+        free: bool = False,
+    ) -> None:
+        self.facts = facts
+        self.graph = fx.Graph()
+        self.values: dict[str, Any] = {}
+        self.origins: dict[str, str] = {}
+        self._attributes = attributes
+        self._free = free
+        self._modes = modes
+        self._sequences = sequences
+        self._positions: dict[Value, IndexArray] = {}
+        self._made: dict[Value, fx.Node] = {}
+        self._nodes: dict[fx.Node, fx.Node] = {}
+        self._selected: dict[tuple[fx.Node, bytes], fx.Node] = {}
+        self._variants: dict[str, list[tuple[torch.Tensor, fx.Node]]] = {}
+
+    def write(self) -> None:
+        """Emit every operation that is needed."""
+        program = self.facts.program
+        for node in program.captured.graph.nodes:
+            if node.op == "placeholder":
+                self._nodes[node] = self.graph.node_copy(node)
+        for operation in program.operations:
+            if operation.output is None:
+                assert isinstance(operation, Opaque)
+                if self.facts.is_needed(operation.node):
+                    self._nodes[operation.node] = operation.lower(np.arange(0), self)
+                continue
+            sequence = self._sequences.get(operation.output)
+            if sequence is None or not sequence.size:
+                continue
+            self._made[operation.output] = operation.lower(sequence, self)
+        self.graph.eliminate_dead_code()
+
+    def stored(self, value: Value) -> IndexArray:
+        """The channels of `value` that can be had, in the order in which they are stored."""
+        base, index = resolve(value)
+        places = self._places(base)[index]
+        channels = np.flatnonzero(places >= 0)
+        return channels[np.argsort(places[channels], kind="stable")]
+
+    def get(self, value: Value, sequence: IndexArray) -> fx.Node:
+        """`value` with just the channels of `sequence`, in that order."""
+        base, index = resolve(value)
+        return self.select(self._made[base], base.flow, self._sequences[base], index[sequence])
+
+    def whole(self, value: Value) -> fx.Node:
+        """`value` as it was in the model."""
+        return self.get(value, np.arange(value.channels))
+
+    def read(self, operation: Mix, wanted: BoolArray) -> tuple[fx.Node, IndexArray]:
+        """The input of `operation`: the wanted channels in any order, maybe with others."""
+        value = operation.source
+        channels = self.stored(value)
+        places = np.flatnonzero(wanted[channels])
+        mode = self._modes.get(operation)
+        if mode is Mode.COVER:
+            places = np.arange(places[0], places[-1] + 1)
+        chosen = channels[places]
+        if mode is Mode.CAT:
+            return self.concatenate(self.slices(value, chosen), value.flow.axis), chosen
+        return self.get(value, chosen), chosen
+
+    def select(self, made: fx.Node, flow: Flow, order: IndexArray, sequence: IndexArray) -> fx.Node:
+        """Choose channels of a node that holds those of `order`."""
+        if np.array_equal(order, sequence):
+            return made
+        key = made, sequence.tobytes()
+        if key not in self._selected:
+            self._selected[key] = self._selection(made, flow.take(order), _inside(order, sequence))
+        return self._selected[key]
+
+    def _selection(self, made: fx.Node, flow: Flow, places: IndexArray) -> fx.Node:
+        features = flow.features(places)
+        if is_run(features):
+            return self._narrow(made, flow.axis, int(features[0]), features.size)
+        if self._free and features.size <= flow.width:
+            return self._narrow(made, flow.axis, 0, features.size)
+        name = self._free_name("channel_index")
+        self.values[name] = torch.from_numpy(features)
+        self.values[name] = self.values[name].to(_device(self._attributes))
+        index = self.graph.create_node("get_attr", name)
+        return self.graph.call_function(
+            torch.ops.aten.index_select.default, (made, flow.axis, index)
+        )
+
+    def _narrow(self, made: fx.Node, axis: int, start: int, length: int) -> fx.Node:
+        return self.graph.call_function(torch.ops.aten.narrow.default, (made, axis, start, length))
+
+    def slices(self, value: Value, channels: IndexArray) -> list[fx.Node]:
+        """Nodes that hold `channels` when laid end to end, none of them copied."""
+        if self._free:
+            return [self.get(value, channels)]
+        base, index = resolve(value)
+        places = self._places(base)[index[channels]]
+        cuts = np.flatnonzero(np.diff(places) != 1) + 1
+        return [self.get(value, part) for part in np.split(channels, cuts)]
+
+    def concatenate(self, pieces: Sequence[fx.Node], axis: int) -> fx.Node:
+        """Lay pieces end to end; a single one needs no operator."""
+        if len(pieces) == 1:
+            return pieces[0]
+        return self.graph.call_function(torch.ops.aten.cat.default, (list(pieces), axis))
+
+    def _places(self, base: Value) -> IndexArray:
+        if base not in self._positions:
+            places = np.full(base.channels, -1, dtype=np.int64)
+            sequence = self._sequences[base]
+            places[sequence] = np.arange(sequence.size)
+            self._positions[base] = places
+        return self._positions[base]
+
+    def original(self, node: fx.Node) -> fx.Node:
+        """The node of the captured graph, every channel in place."""
+        value = self.facts.program.values.get(node)
+        if value is not None:
+            return self.whole(value)
+        if node.op == "get_attr":
+            name = str(node.target)
+            stored = self._attributes[name]
+            if isinstance(stored, torch.Tensor):
+                return self.parameter(name, {})
+            self.values[name] = stored
+            return self.graph.create_node("get_attr", name)
+        return self._nodes[node]
+
+    def call(self, node: fx.Node, replaced: Mapping[Place, Any], *, target: Any = None) -> fx.Node:
+        """The same call with some arguments replaced."""
+        if node.op == "output":
+            return self.graph.node_copy(node, self.original)
+        args, kwargs = filled_arguments(node, replaced, self.original)
+        called = target or node.target
+        if called in _METHODS and not kwargs:
+            return self.graph.call_method(_METHODS[called], args)
+        made = self.graph.call_function(called, args, kwargs)
+        if IN_PLACE in node.meta and target is None:
+            made.meta[IN_PLACE] = node.meta[IN_PLACE]
+        return made
+
+    def item(self, results: fx.Node, element: int) -> fx.Node:
+        """One of several results."""
+        return self.graph.call_function(operator.getitem, (results, element))
+
+    def parameter(
+        self,
+        name: str,
+        indices: Mapping[int, IndexArray],
+        *,
+        before: Edit | None = None,
+        after: Edit | None = None,
+    ) -> fx.Node:
+        """A stored tensor, edited, rearranged along some axes, and edited again."""
+        tensor = self._attributes[name].detach()
+        if before is not None:
+            tensor = before(tensor)
+        for axis, index in indices.items():
+            if not np.array_equal(index, np.arange(tensor.shape[axis])):
+                tensor = tensor.index_select(axis, torch.from_numpy(index).to(tensor.device))
+        if after is not None:
+            tensor = after(tensor)
+        return self._store(name, name, tensor)
+
+    def new_parameter(self, name: str, tensor: torch.Tensor, *, like: str) -> fx.Node:
+        """A parameter that the model did not have, of the type of `like`."""
+        return self._store(name, like, tensor.to(self._attributes[like].detach()))
+
+    def _store(self, name: str, like: str, tensor: torch.Tensor) -> fx.Node:
+        variants = self._variants.setdefault(name, [])
+        for known, node in variants:
+            if known.shape == tensor.shape and torch.equal(known, tensor):
+                return node
+        free = self._free_name(name)
+        original = self._attributes[like]
+        data = tensor.clone(memory_format=torch.preserve_format)
+        if isinstance(original, nn.Parameter):
+            data = nn.Parameter(data, requires_grad=original.requires_grad)
+        self.values[free] = data
+        self.origins[free] = like
+        node = self.graph.create_node("get_attr", free)
+        variants.append((tensor, node))
+        return node
+
+    def _free_name(self, wanted: str) -> str:
+        number, name = 2, wanted
+        while name in self.values or (name != wanted and name in self._attributes):
+            name = f"{wanted}_{number}"
+            number += 1
+        return name
+
+
+def resolve(value: Value) -> tuple[Value, IndexArray]:
+    """The stored value that `value` looks at, and which of its channels they are."""
+    index = np.arange(value.channels, dtype=np.int64)
+    while isinstance(value.operation, Select) and not value.operation.copied:
+        index = value.operation.index[index]
+        value = value.operation.source
+    return value, index
+
+
+def _inside(order: IndexArray, sequence: IndexArray) -> IndexArray:
+    """The places in `order` of the members of `sequence`."""
+    places = np.full(max(int(order.max()), int(sequence.max())) + 1, -1, dtype=np.int64)
+    places[order] = np.arange(order.size)
+    found = places[sequence]
+    if (found < 0).any():
+        raise ExportMismatchError("a channel is read that is not stored")
+    return found
+
+
+def _device(attributes: Mapping[str, Any]) -> torch.device:
+    for stored in attributes.values():
+        if isinstance(stored, torch.Tensor):
+            return stored.device
+    return torch.device("cpu")

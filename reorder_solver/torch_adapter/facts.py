@@ -1,0 +1,269 @@
+"""Facts: which channels are constants, found forward, and which are live, found backward."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from reorder_solver.torch_adapter.mixing import Mix
+from reorder_solver.torch_adapter.operations import Adopt, Opaque
+from reorder_solver.torch_adapter.program import NotUnderstoodError
+from reorder_solver.torch_adapter.schema import schema_arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from torch import fx
+
+    from reorder_solver.torch_adapter.flow import BoolArray, Flow, IndexArray
+    from reorder_solver.torch_adapter.operations import PerChannel, Place
+    from reorder_solver.torch_adapter.program import Constants, Operation, Program, Value
+
+
+class Facts:
+    """Constants and liveness of a programme.
+
+    Parameters
+    ----------
+    program : Program
+    attributes : mapping of str to tensor
+        The stored tensors to compute with; those of the capture, or the same in another type.
+    """
+
+    def __init__(self, program: Program, attributes: Mapping[str, Any]) -> None:
+        self.program = program
+        self._attributes = attributes
+        self._constants: dict[Value, Constants] = {}
+        self._live: dict[Value, BoolArray] = {}
+        self._fillers: dict[Value, int] = {}
+        self._needed: set[fx.Node] = set()
+        for operation in program.operations:
+            if operation.output is not None:
+                self._constants[operation.output] = _finite(operation.constants(self))
+        self.spread_liveness()
+
+    def attribute(self, name: str) -> torch.Tensor:
+        """A parameter or buffer."""
+        found = self._attributes[name]
+        assert isinstance(found, torch.Tensor)
+        return found
+
+    def constants(self, value: Value) -> Constants:
+        """Per channel the number it always is, or NaN."""
+        return self._constants[value]
+
+    def live(self, value: Value | None) -> BoolArray:
+        """Per channel whether some result of the model depends on it."""
+        assert value is not None
+        return self._live[value]
+
+    def is_needed(self, node: fx.Node) -> bool:
+        """True if some result of the model depends on `node`."""
+        return node.op == "output" or node in self._needed
+
+    def filler(self, value: Value) -> int:
+        """A channel to read where none is wanted: an operator must read something."""
+        return self._fillers.get(value, 0)
+
+    def evaluate(self, operation: PerChannel, sequence: IndexArray) -> Constants:
+        """What the operation makes of constants, NaN where that is no one number."""
+        output = operation.output
+        assert output is not None
+        try:
+            with torch.no_grad():
+                result: Any = operation.lower(sequence, _Eager(self))  # type: ignore[arg-type]
+        except _UnknownError:
+            return np.full(sequence.size, np.nan)
+        sizes = output.flow.sizes[sequence]
+        by_feature = result.movedim(output.flow.axis, 0).reshape(int(sizes.sum()), -1)
+        least, most = (bound.double().cpu().numpy() for bound in torch.aminmax(by_feature, dim=1))
+        starts = np.cumsum(sizes) - sizes
+        lowest = np.minimum.reduceat(least, starts)
+        highest = np.maximum.reduceat(most, starts)
+        return np.where(lowest == highest, lowest, np.nan)
+
+    def spread_liveness(
+        self, also: Mapping[Value, BoolArray] | None = None
+    ) -> dict[Value, BoolArray]:
+        """Find what is live; `also` are channels that are to be taken for live as well.
+
+        Where an operation wants nothing of a value but must read something, it reads a channel
+        that is live anyway, if there is one: hence the two rounds.
+        """
+        self._fillers = {}
+        first = self._round(also or {})
+        self._fillers = {value: int(np.argmax(live)) for value, live in first.items()}
+        self._live = self._round(also or {})
+        return self._live
+
+    def close(self, keep: Mapping[Value, BoolArray]) -> dict[Value, BoolArray]:
+        """What must be stored of each value so that `keep` can be.
+
+        A channel that is kept without being live may hold anything. So operations that mix
+        channels need nothing for it; the others need its sources stored, to be passed through.
+        """
+        kept = {value: live.copy() for value, live in self._live.items()}
+        for value, channels in keep.items():
+            kept[value] |= channels
+        for operation in reversed(self.program.operations):
+            if operation.output is None or isinstance(operation, Mix):
+                continue
+            mask = kept[operation.output] = operation.widen(kept[operation.output])
+            if mask.any():
+                for value, channels in operation.needs(mask, self):
+                    kept[value] |= channels
+        return kept
+
+    def _round(self, also: Mapping[Value, BoolArray]) -> dict[Value, BoolArray]:
+        live: dict[Value, BoolArray] = {
+            operation.output: np.zeros(operation.output.channels, dtype=np.bool_)
+            for operation in self.program.operations
+            if operation.output is not None
+        }
+        for value, channels in also.items():
+            live[value] |= channels
+        wanted_nodes = self._needed = set()
+        for operation in reversed(self.program.operations):
+            node = getattr(operation, "node", None)
+            if operation.output is None:
+                mask = np.ones(1, dtype=np.bool_)
+                assert isinstance(operation, Opaque)
+                if operation.node.op != "output" and operation.node not in wanted_nodes:
+                    continue
+            else:
+                mask = live[operation.output] = operation.widen(live[operation.output])
+                if not mask.any():
+                    continue
+            if isinstance(operation, Adopt):
+                wanted_nodes.add(operation.node)
+            elif node is not None:
+                wanted_nodes.update(node.all_input_nodes)
+            for value, channels in operation.needs(mask, self):
+                live[value] |= channels
+        return live
+
+
+def _finite(constants: Constants) -> Constants:
+    return np.where(np.isfinite(constants), constants, np.nan)
+
+
+class _UnknownError(Exception):
+    """An argument is not known before the model runs."""
+
+
+class _Eager:
+    """Runs an operation on constants, where the emitter would write it down."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+
+    def get(self, value: Value, sequence: IndexArray) -> torch.Tensor:
+        """The channels, each filled with its constant."""
+        numbers = torch.from_numpy(self.facts.constants(value)[sequence])
+        shape = [hint(size) for size in value.example.shape]
+        sizes = value.flow.sizes[sequence]
+        shape[value.flow.axis] = int(sizes.sum())
+        column = [1] * len(shape)
+        column[value.flow.axis] = -1
+        repeated = numbers.repeat_interleave(torch.from_numpy(sizes))
+        filled = repeated.reshape(column).expand(shape)
+        return filled.to(_precise(value.example.dtype)).contiguous()
+
+    def whole(self, value: Value) -> torch.Tensor:
+        """A value that is used as a whole is not looked into."""
+        raise _UnknownError
+
+    def original(self, node: fx.Node) -> Any:
+        """A stored tensor or a size."""
+        if node.op == "get_attr":
+            tensor = self.facts.attribute(str(node.target)).detach()
+            return tensor.to(_precise(tensor.dtype))
+        found = node.meta.get("val")
+        if isinstance(found, torch.Tensor) or found is None:
+            raise _UnknownError
+        return hint(found)
+
+    def parameter(self, name: str, indices: Mapping[int, IndexArray]) -> torch.Tensor:
+        """Part of a stored tensor."""
+        tensor = self.facts.attribute(name).detach()
+        for axis, index in indices.items():
+            tensor = tensor.index_select(axis, torch.from_numpy(index).to(tensor.device))
+        return tensor.to("cpu", _precise(tensor.dtype))
+
+    def item(self, results: Any, element: int) -> Any:
+        """One of several results."""
+        return results[element]
+
+    def call(self, node: fx.Node, replaced: Mapping[Place, Any], *, target: Any = None) -> Any:
+        """Run the operator."""
+        args, kwargs = filled_arguments(node, replaced, self.original)
+        if any(isinstance(one, torch.Tensor) and one.is_cuda for one in args):
+            raise _UnknownError
+        return (target or node.target)(*args, **kwargs)
+
+    def select(
+        self, made: torch.Tensor, flow: Flow, order: IndexArray, sequence: IndexArray
+    ) -> torch.Tensor:
+        """Operations that cannot choose their channels are not looked into."""
+        raise _UnknownError
+
+
+def _precise(dtype: torch.dtype) -> torch.dtype:
+    return torch.float64 if dtype.is_floating_point else dtype
+
+
+def hint(size: Any) -> Any:
+    """A size in the captured run."""
+    if isinstance(size, torch.SymInt):
+        found = size.node.hint
+        return 1 if found is None else int(found)
+    return size
+
+
+def filled_arguments(
+    node: fx.Node, replaced: Mapping[Place, Any], convert: Callable[[fx.Node], Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call with some replaced, and the nodes among the others converted."""
+    names = [argument.name for argument in schema_arguments(node)]
+    count = len(node.args)
+    missing = {name for name, _ in replaced} - set(names[:count]) - set(node.kwargs)
+    if missing and any(name not in names for name in missing):
+        raise NotUnderstoodError(f"{node.name} has no argument {sorted(missing)[0]}")
+
+    def fill(name: str, given: Any) -> Any:
+        if (name, None) in replaced:
+            return replaced[name, None]
+        if isinstance(given, list | tuple):
+            return [
+                replaced[name, place] if (name, place) in replaced else _converted(one, convert)
+                for place, one in enumerate(given)
+            ]
+        return _converted(given, convert)
+
+    args = [
+        fill(names[place] if place < len(names) else str(place), given)
+        for place, given in enumerate(node.args)
+    ]
+    kwargs = {name: fill(name, given) for name, given in node.kwargs.items()}
+    for name, place in replaced:
+        if name in missing:
+            assert place is None
+            kwargs[name] = replaced[name, place]
+    return tuple(args), kwargs
+
+
+def _converted(given: Any, convert: Callable[[fx.Node], Any]) -> Any:
+    from torch import fx
+
+    return fx.map_arg(given, convert)
+
+
+def elements(example: torch.Tensor) -> int:
+    """Number of elements in the captured run."""
+    return math.prod(int(hint(size)) for size in example.shape)
+
+
+__all__ = ["Facts", "Operation", "elements", "filled_arguments", "hint"]

@@ -1,0 +1,251 @@
+"""Tensors: values whose channels must be in the same order are one tensor of the instance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from reorder_solver.torch_adapter.emitter import resolve
+from reorder_solver.torch_adapter.operations import Concatenation, PerChannel, Select
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reorder_solver.torch_adapter.facts import Facts
+    from reorder_solver.torch_adapter.flow import IndexArray
+    from reorder_solver.torch_adapter.program import Operation, Value
+
+
+@dataclass(eq=False)
+class TensorClass:
+    """Channels that several values share, in one order.
+
+    Attributes
+    ----------
+    keys : ndarray of float64, shape (channels,)
+        Sorting by them gives the original order.
+    producers : list of str
+        Names of what writes to it.
+    ordered : bool
+        True if the original order must stay (channels may still be dropped).
+    """
+
+    keys: np.ndarray
+    producers: list[str] = field(default_factory=list)
+    ordered: bool = False
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return int(self.keys.size)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Atoms:
+    """Where the channels of a value belong: for each its tensor, its channel there, its stretch.
+
+    The stretches of a value laid end to end of several others are numbered.
+    """
+
+    tensors: IndexArray
+    channels: IndexArray
+    numbers: IndexArray
+
+    def take(self, index: IndexArray) -> Atoms:
+        """Some of them."""
+        return Atoms(self.tensors[index], self.channels[index], self.numbers[index])
+
+    def stretches(self) -> list[IndexArray]:
+        """The places of each uninterrupted stretch, in order."""
+        cuts = np.flatnonzero(np.diff(self.numbers)) + 1
+        return [places for places in np.split(np.arange(self.numbers.size), cuts) if places.size]
+
+
+class _MismatchError(Exception):
+    """Two values are made of different stretches, so they cannot share an order."""
+
+    def __init__(self, concatenations: set[Operation]) -> None:
+        super().__init__()
+        self.concatenations = concatenations
+
+
+class Tensors:
+    """The tensors of a programme.
+
+    Parameters
+    ----------
+    facts : Facts
+        Only live values belong to tensors.
+    fresh : set of operation
+        Concatenations whose result has an order of its own.
+    """
+
+    def __init__(self, facts: Facts, fresh: set[Operation]) -> None:
+        self.classes: dict[int, TensorClass] = {}
+        self._atoms: dict[Value, Atoms] = {}
+        self._members: dict[int, list[Value]] = {}
+        self._laid: dict[Value, set[Operation]] = {}
+        self._fresh = fresh
+        self._count = 0
+        for operation in facts.program.operations:
+            output = operation.output
+            if output is not None and facts.live(output).any():
+                self._add(operation, output)
+
+    def atoms(self, value: Value) -> Atoms:
+        """Tensor and channel of each channel of a live value."""
+        base, index = resolve(value)
+        return self._atoms[base].take(index)
+
+    def stored(self) -> Sequence[Value]:
+        """The values that take up memory of their own, in order."""
+        return list(self._atoms)
+
+    def _add(self, operation: Operation, output: Value) -> None:
+        if isinstance(operation, Select) and not operation.copied:
+            return
+        if isinstance(operation, Concatenation) and operation not in self._fresh:
+            self._lay(operation, output)
+        elif isinstance(operation, PerChannel):
+            self._follow(operation, output)
+        else:
+            self._start(output)
+        if operation.ordered:
+            self._keep_order(self._atoms[output])
+            for source in operation.sources():
+                if resolve(source.value)[0] in self._atoms:
+                    self._keep_order(self.atoms(source.value))
+
+    def _start(self, output: Value) -> None:
+        tensor = self._count
+        self._count += 1
+        self.classes[tensor] = TensorClass(
+            np.arange(output.channels, dtype=np.float64), [output.origin]
+        )
+        self._members[tensor] = []
+        own = np.full(output.channels, tensor, dtype=np.int64)
+        zeros = np.zeros(output.channels, dtype=np.int64)
+        self._place(output, Atoms(own, np.arange(output.channels), zeros))
+
+    def _place(self, output: Value, atoms: Atoms) -> None:
+        self._atoms[output] = atoms
+        for tensor in np.unique(atoms.tensors):
+            self._members[int(tensor)].append(output)
+
+    def _lay(self, operation: Concatenation, output: Value) -> None:
+        pieces = [self.atoms_or_new(value) for value in operation.operands]
+        self._laid[output] = {operation}.union(
+            *(self._laid.get(resolve(value)[0], set()) for value in operation.operands)
+        )
+        offsets = np.cumsum([0, *(int(piece.numbers.max(initial=0)) + 1 for piece in pieces)])
+        numbers = [piece.numbers + offset for piece, offset in zip(pieces, offsets, strict=False)]
+        self._place(
+            output,
+            Atoms(
+                np.concatenate([piece.tensors for piece in pieces]),
+                np.concatenate([piece.channels for piece in pieces]),
+                np.concatenate(numbers),
+            ),
+        )
+
+    def atoms_or_new(self, value: Value) -> Atoms:
+        """The atoms of a value, which need not be live: then it is given a tensor."""
+        base, _ = resolve(value)
+        if base not in self._atoms:
+            self._start(base)
+        return self.atoms(value)
+
+    def _follow(self, operation: PerChannel, output: Value) -> None:
+        operands = [
+            operand
+            for operand in operation.operands
+            if operand.index is not None
+            and (operand.index >= 0).all()
+            and resolve(operand.value)[0] in self._atoms
+        ]
+        if not operands:
+            self._start(output)
+            return
+        bases = [resolve(operand.value)[0] for operand in operands]
+        laid: set[Operation] = set().union(*(self._laid.get(base, set()) for base in bases))
+        if laid:
+            self._laid[output] = laid
+        first = operands[0]
+        assert first.index is not None
+        self._place(output, self.atoms(first.value).take(first.index))
+        for operand in operands[1:]:
+            assert operand.index is not None
+            self._tie(output, operand.value, operand.index)
+
+    def _tie(self, output: Value, value: Value, index: IndexArray) -> None:
+        stretches = self._atoms[output].stretches()
+        others = self.atoms(value).take(index).stretches()
+        if [places.size for places in stretches] != [places.size for places in others]:
+            laid = self._laid.get(output, set()) | self._laid.get(resolve(value)[0], set())
+            if laid:
+                raise _MismatchError(laid)
+        for places in stretches:
+            one, other = self._atoms[output], self.atoms(value).take(index)
+            tensor, another = int(one.tensors[places[0]]), int(other.tensors[places[0]])
+            mine, theirs = one.channels[places], other.channels[places]
+            if tensor != another:
+                self._merge(tensor, another, mine, theirs)
+            elif not np.array_equal(mine, theirs):
+                self.classes[tensor].ordered = True
+
+    def _merge(self, kept: int, gone: int, mine: IndexArray, theirs: IndexArray) -> None:
+        """Make one tensor of two, in which the channels `mine` and `theirs` are the same."""
+        one, other = self.classes[kept], self.classes[gone]
+        if np.unique(mine).size < mine.size or np.unique(theirs).size < theirs.size:
+            one.ordered = other.ordered = True
+            return
+        names = np.full(other.channels, -1, dtype=np.int64)
+        names[theirs] = mine
+        new = np.flatnonzero(names < 0)
+        names[new] = one.channels + np.arange(new.size)
+        # New channels sort behind the shared one that they followed.
+        order = np.argsort(other.keys[theirs], kind="stable")
+        behind = np.searchsorted(other.keys[theirs][order], other.keys[new])
+        before = np.concatenate([[one.keys.min() - 1], one.keys[mine][order]])[behind]
+        fraction = (1 + np.argsort(np.argsort(other.keys[new]))) / (2 + new.size)
+        self.classes[kept] = TensorClass(
+            np.concatenate([one.keys, before + fraction]),
+            [*one.producers, *other.producers],
+            one.ordered or other.ordered,
+        )
+        for value in self._members.pop(gone):
+            atoms = self._atoms[value]
+            moved = atoms.tensors == gone
+            channels = np.where(moved, names[np.where(moved, atoms.channels, 0)], atoms.channels)
+            tensors = np.where(moved, kept, atoms.tensors)
+            self._atoms[value] = Atoms(tensors, channels, atoms.numbers)
+            if value not in self._members[kept]:
+                self._members[kept].append(value)
+        del self.classes[gone]
+
+    def _keep_order(self, atoms: Atoms) -> None:
+        for tensor in np.unique(atoms.tensors):
+            self.classes[int(tensor)].ordered = True
+
+
+def find_tensors(facts: Facts, *, end_to_end: bool) -> Tensors:
+    """The tensors of a programme.
+
+    Parameters
+    ----------
+    facts : Facts
+    end_to_end : bool
+        True if a concatenation lays its operands end to end, each in its own order, wherever
+        that agrees with what else is done with it; False if its result has an order of its own.
+    """
+    concatenations = {
+        operation for operation in facts.program.operations if isinstance(operation, Concatenation)
+    }
+    fresh: set[Operation] = set() if end_to_end else set(concatenations)
+    while True:
+        try:
+            return Tensors(facts, fresh)
+        except _MismatchError as mismatch:
+            fresh |= mismatch.concatenations
