@@ -85,7 +85,8 @@ def _pure_operator(node: fx.Node) -> Any:
         return None
     pure = getattr(packet, overload)
     names = [argument.name for argument in schema.arguments]
-    if [argument.name for argument in pure._schema.arguments] != names:
+    # What is written to may go by another name.
+    if [argument.name for argument in pure._schema.arguments][1:] != names[1:]:
         return None
     example, written = node.meta.get("val"), bind(node)[names[0]].meta.get("val")
     same = (
