@@ -9,7 +9,7 @@ from reorder_solver.torch_adapter.build import build
 from reorder_solver.torch_adapter.capture import capture
 from reorder_solver.torch_adapter.facts import Facts
 from reorder_solver.torch_adapter.masks import masked_with_kept
-from reorder_solver.torch_adapter.plan import PlainPlan
+from reorder_solver.torch_adapter.plain_plan import PlainPlan
 from reorder_solver.torch_adapter.rules import RULES
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from reorder_solver.core.instance import Instance
     from reorder_solver.torch_adapter.capture import Captured
     from reorder_solver.torch_adapter.masks import Masks
-    from reorder_solver.torch_adapter.plan import Pin
+    from reorder_solver.torch_adapter.plan import Pin, Plan
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Extraction:
     notes: tuple[str, ...]
     name: str
     captured: Captured
-    plan: PlainPlan
+    plan: Plan
 
     def __repr__(self) -> str:
         size = f"{len(self.instance.tensors)} tensors, {len(self.instance.accesses)} accesses"

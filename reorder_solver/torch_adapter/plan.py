@@ -2,44 +2,51 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reorder_solver.core.instance import Access, Instance, Part, Role, Tensor
+from reorder_solver.core.instance import Instance, Part, Tensor
 from reorder_solver.torch_adapter.facts import elements
-from reorder_solver.torch_adapter.mixing import GroupedMix, Mix
-from reorder_solver.torch_adapter.names import name_tensors, number_repeats
+from reorder_solver.torch_adapter.names import name_tensors
 from reorder_solver.torch_adapter.operations import Adopt, Opaque
 from reorder_solver.torch_adapter.tensors import find_tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from reorder_solver.core.instance import Access
     from reorder_solver.core.layout import Layout
     from reorder_solver.torch_adapter.facts import Facts
     from reorder_solver.torch_adapter.flow import BoolArray, IndexArray
-    from reorder_solver.torch_adapter.program import Program, Value
-    from reorder_solver.torch_adapter.tensors import Atoms, Tensors
+    from reorder_solver.torch_adapter.program import Operation, Program, Value
+    from reorder_solver.torch_adapter.tensors import Tensors
 
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """A tensor that keeps its original order and all its channels, and why."""
+    """A tensor that keeps its original order, and why."""
 
     tensor: str
     reason: str
 
 
 class Numbering:
-    """How the channels of the tensor classes are numbered in the instance.
+    """How the channels of the tensors are numbered in the instance.
 
     A tensor that must keep its order has its stored channels numbered in that order; any other
     tensor has all its channels.
+
+    Parameters
+    ----------
+    tensors : Tensors
+    stored : ndarray of bool, shape (tensors.count,)
+        True for channels that some value stores.
     """
 
-    def __init__(self, tensors: Tensors, kept: Mapping[int, BoolArray]) -> None:
+    def __init__(self, tensors: Tensors, stored: BoolArray) -> None:
         self.names = name_tensors(
             {number: one.producers for number, one in sorted(tensors.classes.items())}
         )
@@ -48,10 +55,10 @@ class Numbering:
         for number, one in tensors.classes.items():
             channels = np.argsort(one.keys, kind="stable")
             if one.ordered:
-                channels = channels[kept[number][channels]]
-            self._channels[number] = channels
+                channels = channels[stored[tensors.offset(number) + channels]]
             numbers = np.full(one.channels, -1, dtype=np.int64)
             numbers[channels] = np.arange(channels.size)
+            self._channels[number] = channels
             self._numbers[number] = numbers
 
     def count(self, tensor: int) -> int:
@@ -59,41 +66,56 @@ class Numbering:
         return int(self._channels[tensor].size)
 
     def number(self, tensor: int, channels: IndexArray) -> IndexArray:
-        """From channels of the class to channels of the instance."""
+        """From channels of the tensor to channels of the instance."""
         found: IndexArray = self._numbers[tensor][channels]
         assert (found >= 0).all()
         return found
 
     def ranks(self, tensor: int, order: IndexArray) -> IndexArray:
-        """For each channel of the class its place in an order of the instance, -1 for none."""
+        """For each channel of the tensor its place in an order of the instance, -1 for none."""
         ranks = np.full(self._numbers[tensor].size, -1, dtype=np.int64)
         ranks[self._channels[tensor][order]] = np.arange(order.size)
         return ranks
 
 
-class PlainPlan:
-    """Channels are selected right before the operation that reads them, nothing else moves.
+class Plan(ABC):
+    """What is stored where, apart from the order.
 
-    Each tensor holds the channels that something wants, for all values that share it;
-    concatenations lay theirs end to end.
+    Attributes
+    ----------
+    facts : Facts
+    tensors : Tensors
+    numbering : Numbering
+    instance : Instance
     """
 
-    def __init__(self, facts: Facts, name: str) -> None:
+    def __init__(self, facts: Facts, name: str, *, end_to_end: bool) -> None:
         self.facts = facts
-        self.tensors = find_tensors(facts, end_to_end=True)
-        self.kept = self._close()
-        self.numbering = Numbering(self.tensors, self.kept)
-        self.reads: dict[str, Mix | GroupedMix] = {}
+        self.tensors = find_tensors(facts, end_to_end=end_to_end)
+        stored = np.zeros(self.tensors.count, dtype=np.bool_)
+        for value, mask in self.close(self.groups()).items():
+            stored[self.tensors.numbers(value)[mask]] = True
+        self.numbering = Numbering(self.tensors, stored)
         self.instance = self._build(name)
+
+    @abstractmethod
+    def groups(self) -> Mapping[Value, int]:
+        """For each stored value the group of values that hold the same channels."""
+
+    @abstractmethod
+    def accesses(self) -> Sequence[Access]:
+        """The accesses of the instance."""
+
+    def settled(self, layout: Layout, ranks: IndexArray) -> Mapping[Value, int]:
+        """The groups once the layout is known."""
+        del layout, ranks
+        return self.groups()
 
     def sequences(self, layout: Layout) -> dict[Value, IndexArray]:
         """For each stored value its channels, position by position."""
-        ranks = {
-            number: self.numbering.ranks(number, layout[name])
-            for number, name in self.numbering.names.items()
-            if self.numbering.count(number)
-        }
-        return {value: self._sequence(value, ranks) for value in self.tensors.stored()}
+        ranks = self.ranks(layout)
+        kept = self.close(self.settled(layout, ranks))
+        return {value: self._sequence(value, mask, ranks) for value, mask in kept.items()}
 
     def pins(self) -> tuple[Pin, ...]:
         """Every tensor that keeps its order, and why."""
@@ -101,81 +123,67 @@ class PlainPlan:
         for value, reason in _pinned(self.facts):
             for tensor in np.unique(self.tensors.atoms(value).tensors):
                 found[self.numbering.names[int(tensor)], reason] = None
+        known = {tensor for tensor, _ in found}
+        for number, one in self.tensors.classes.items():
+            name = self.numbering.names[number]
+            if one.ordered and name not in known:
+                found[name, "its channels meet each other in two orders"] = None
         return tuple(Pin(*key) for key in found)
 
-    def _close(self) -> dict[int, BoolArray]:
-        """Per tensor the channels that are stored."""
-        tensors = self.tensors
-        keep = {value: self.facts.live(value) for value in tensors.stored()}
+    def ranks(self, layout: Layout) -> IndexArray:
+        """For each channel of each tensor its place in the layout, -1 for none."""
+        ranks = np.full(self.tensors.count, -1, dtype=np.int64)
+        for number, name in self.numbering.names.items():
+            if self.numbering.count(number):
+                own = self.numbering.ranks(number, np.asarray(layout[name]))
+                start = self.tensors.offset(number)
+                ranks[start : start + own.size] = own
+        return ranks
+
+    def close(self, groups: Mapping[Value, int]) -> dict[Value, BoolArray]:
+        """For each stored value the channels it holds, if those of a group hold the same."""
+        stored = self.tensors.stored()
+        keep = {value: self.facts.live(value) for value in stored}
         while True:
-            kept = {
-                number: np.zeros(one.channels, dtype=np.bool_)
-                for number, one in tensors.classes.items()
-            }
+            kept: dict[int, BoolArray] = {}
             for value, mask in keep.items():
-                atoms = tensors.atoms(value)
-                for tensor in np.unique(atoms.tensors):
-                    kept[int(tensor)][atoms.channels[mask & (atoms.tensors == tensor)]] = True
-            wanted = {value: self._stored(value, kept) for value in keep}
+                own = kept.setdefault(
+                    groups[value], np.zeros(self.tensors.count, dtype=np.bool_)
+                )
+                own[self.tensors.numbers(value)[mask]] = True
+            wanted = {value: kept[groups[value]][self.tensors.numbers(value)] for value in stored}
             closed = self.facts.close(wanted)
-            if all(np.array_equal(closed[value], keep[value]) for value in keep):
-                return kept
-            keep = {value: closed[value] for value in keep}
+            if all(np.array_equal(closed[value], keep[value]) for value in stored):
+                return keep
+            keep = {value: closed[value] for value in stored}
 
-    def _stored(self, value: Value, kept: Mapping[int, BoolArray]) -> BoolArray:
-        atoms = self.tensors.atoms(value)
-        mask = np.zeros(value.channels, dtype=np.bool_)
-        for tensor in np.unique(atoms.tensors):
-            here = atoms.tensors == tensor
-            mask[here] = kept[int(tensor)][atoms.channels[here]]
-        return mask
-
-    def _sequence(self, value: Value, ranks: Mapping[int, IndexArray]) -> IndexArray:
-        atoms = self.tensors.atoms(value)
-        stored = self._stored(value, self.kept)
+    def _sequence(self, value: Value, mask: BoolArray, ranks: IndexArray) -> IndexArray:
+        own = ranks[self.tensors.numbers(value)]
         pieces: list[IndexArray] = []
-        for places in atoms.stretches():
-            places = places[stored[places]]
-            if places.size:
-                tensor = int(atoms.tensors[places[0]])
-                own = ranks[tensor][atoms.channels[places]]
-                assert (own >= 0).all()
-                pieces.append(places[np.argsort(own, kind="stable")])
+        for places in self.tensors.atoms(value).stretches():
+            held = places[mask[places]]
+            assert (own[held] >= 0).all()
+            pieces.append(held[np.argsort(own[held], kind="stable")])
         return np.concatenate(pieces) if pieces else np.arange(0)
 
     def _build(self, name: str) -> Instance:
-        operations = [
-            operation
-            for operation in self.facts.program.operations
-            if isinstance(operation, Mix | GroupedMix) and self.facts.live(operation.output).any()
-        ]
-        ids = number_repeats(operation.module for operation in operations)
-        accesses = []
-        for access_id, operation in zip(ids, operations, strict=True):
-            self.reads[access_id] = operation
-            accesses.append(self._access(access_id, operation))
         tensors = tuple(
             Tensor(label, self.numbering.count(number), fixed=self.tensors.classes[number].ordered)
             for number, label in self.numbering.names.items()
             if self.numbering.count(number)
         )
-        return Instance(name, tensors, tuple(accesses))
+        return Instance(name, tensors, tuple(self.accesses()))
 
-    def _access(self, access_id: str, operation: Mix | GroupedMix) -> Access:
-        facts = self.facts
-        ((source, wanted),) = operation.needs(facts.live(operation.output), facts)
+    def parts(self, source: Value, wanted: BoolArray) -> tuple[Part, ...]:
+        """The wanted channels of a value, stretch by stretch."""
         atoms = self.tensors.atoms(source)
-        parts = tuple(
-            self._part(atoms, places[wanted[places]], int(atoms.tensors[places[0]]))
-            for places in atoms.stretches()
-        )
-        return Access(
-            access_id, parts, Role.READ, bytes=channel_bytes(facts.program, source, wanted)
-        )
-
-    def _part(self, atoms: Atoms, places: IndexArray, tensor: int) -> Part:
-        channels = np.unique(atoms.channels[places])
-        return Part(self.numbering.names[tensor], self.numbering.number(tensor, channels))
+        found: list[Part] = []
+        for places in atoms.stretches():
+            tensor = int(atoms.tensors[places[0]])
+            channels = np.unique(atoms.channels[places[wanted[places]]])
+            number = self.numbering.number(tensor, channels)
+            found.append(Part(self.numbering.names[tensor], number))
+        return tuple(found)
 
 
 def channel_bytes(program: Program, source: Value, wanted: BoolArray) -> int:
@@ -186,21 +194,30 @@ def channel_bytes(program: Program, source: Value, wanted: BoolArray) -> int:
     return int(source.example.dtype.itemsize * max(each, 1) * -(-features // count))
 
 
+def live_operations(facts: Facts) -> list[Operation]:
+    """The operations whose results are needed, in order."""
+    return [
+        operation
+        for operation in facts.program.operations
+        if (
+            facts.is_needed(operation.node)
+            if isinstance(operation, Opaque)
+            else facts.live(operation.output).any()
+        )
+    ]
+
+
 def _pinned(facts: Facts) -> list[tuple[Value, str]]:
-    """Values that an operation wants as they were, and why."""
+    """Values that an operation wants in their original order, and why."""
     found: list[tuple[Value, str]] = []
-    for operation in facts.program.operations:
+    for operation in live_operations(facts):
         if isinstance(operation, Opaque):
-            if facts.is_needed(operation.node):
-                found += [(source.value, operation.reason) for source in operation.sources()]
-        elif isinstance(operation, Adopt) and facts.live(operation.output).any():
+            found += [(source.value, operation.reason) for source in operation.sources()]
+        elif isinstance(operation, Adopt):
             assert operation.output is not None
             found.append((operation.output, operation.reason))
-        elif operation.ordered and facts.live(operation.output).any():
+        elif operation.ordered and operation.output is not None:
             reason = f"{operation.output.name}: its groups stay in order"
             found += [(source.value, reason) for source in operation.sources()]
             found.append((operation.output, reason))
     return found
-
-
-__all__ = ["Pin", "PlainPlan", "channel_bytes"]

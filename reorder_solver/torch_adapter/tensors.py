@@ -93,11 +93,29 @@ class Tensors:
             output = operation.output
             if output is not None and facts.live(output).any():
                 self._add(operation, output)
+        sizes = np.zeros(self._count + 1, dtype=np.int64)
+        for number, one in self.classes.items():
+            sizes[number + 1] = one.channels
+        self._offsets: IndexArray = np.cumsum(sizes)
 
     def atoms(self, value: Value) -> Atoms:
         """Tensor and channel of each channel of a live value."""
         base, index = resolve(value)
         return self._atoms[base].take(index)
+
+    def numbers(self, value: Value) -> IndexArray:
+        """A number for each channel of a live value, the same for the same channel of a tensor."""
+        atoms = self.atoms(value)
+        return self._offsets[atoms.tensors] + atoms.channels
+
+    def offset(self, tensor: int) -> int:
+        """The number of the first channel of a tensor."""
+        return int(self._offsets[tensor])
+
+    @property
+    def count(self) -> int:
+        """How many such numbers there are."""
+        return int(self._offsets[-1])
 
     def stored(self) -> Sequence[Value]:
         """The values that take up memory of their own, in order."""

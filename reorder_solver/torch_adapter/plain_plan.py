@@ -1,0 +1,45 @@
+"""The plain plan: channels are selected right before what reads them, and nothing else is changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reorder_solver.core.instance import Access, Role
+from reorder_solver.torch_adapter.mixing import GroupedMix, Mix
+from reorder_solver.torch_adapter.names import number_repeats
+from reorder_solver.torch_adapter.plan import Plan, channel_bytes, live_operations
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from reorder_solver.torch_adapter.facts import Facts
+    from reorder_solver.torch_adapter.program import Value
+
+
+class PlainPlan(Plan):
+    """All values of a tensor hold the channels that something wants of one of them.
+
+    Concatenations lay their operands end to end. This is how the published export works.
+    """
+
+    def __init__(self, facts: Facts, name: str) -> None:
+        super().__init__(facts, name, end_to_end=True)
+
+    def groups(self) -> Mapping[Value, int]:
+        """A single one."""
+        return dict.fromkeys(self.tensors.stored(), 0)
+
+    def accesses(self) -> Sequence[Access]:
+        """One per convolution or linear layer, named after the module."""
+        operations = [
+            operation
+            for operation in live_operations(self.facts)
+            if isinstance(operation, Mix | GroupedMix)
+        ]
+        ids = number_repeats(operation.module for operation in operations)
+        found: list[Access] = []
+        for access_id, operation in zip(ids, operations, strict=True):
+            ((source, wanted),) = operation.needs(self.facts.live(operation.output), self.facts)
+            size = channel_bytes(self.facts.program, source, wanted)
+            found.append(Access(access_id, self.parts(source, wanted), Role.READ, bytes=size))
+        return found
