@@ -48,7 +48,11 @@ class Spread:
 
 
 def build(
-    captured: Captured, rules: Mapping[str, Rule], declared: Mapping[str, BoolArray]
+    captured: Captured,
+    rules: Mapping[str, Rule],
+    declared: Mapping[str, BoolArray],
+    *,
+    compensate: bool = True,
 ) -> Program:
     """See the captured graph as a programme over channels.
 
@@ -59,8 +63,10 @@ def build(
         By operator name.
     declared : mapping of str to ndarray of bool
         By name of a weight, input features that count as wanted.
+    compensate : bool
+        Let constant channels leave normalisations over channels, whose statistics are corrected.
     """
-    context = Context(captured, declared)
+    context = Context(captured, declared, compensate=compensate)
     for node in captured.graph.nodes:
         if node.op == "placeholder":
             context.program.reasons[node] = "model input"
@@ -90,9 +96,12 @@ def _apply_rule(context: Context, node: fx.Node, rules: Mapping[str, Rule]) -> N
 class Context:
     """What a rule may ask about the graph."""
 
-    def __init__(self, captured: Captured, declared: Mapping[str, BoolArray]) -> None:
+    def __init__(
+        self, captured: Captured, declared: Mapping[str, BoolArray], *, compensate: bool = True
+    ) -> None:
         self.program = Program(captured)
         self.declared = declared
+        self.compensate = compensate
         self.spreads: dict[fx.Node, Spread] = {}
         self.pieces: dict[fx.Node, list[Made]] = {}
         self._adopted: dict[tuple[fx.Node, int], Value] = {}

@@ -111,7 +111,7 @@ class Facts:
         for operation in reversed(self.program.operations):
             if operation.output is None or isinstance(operation, Mix):
                 continue
-            mask = kept[operation.output] = operation.widen(kept[operation.output])
+            mask = kept[operation.output] = operation.widen(kept[operation.output], self)
             if mask.any():
                 for value, channels in operation.needs(mask, self):
                     kept[value] |= channels
@@ -134,7 +134,7 @@ class Facts:
                 if operation.node.op != "output" and operation.node not in wanted_nodes:
                     continue
             else:
-                mask = live[operation.output] = operation.widen(live[operation.output])
+                mask = live[operation.output] = operation.widen(live[operation.output], self)
                 if not mask.any():
                     continue
             if isinstance(operation, Adopt):

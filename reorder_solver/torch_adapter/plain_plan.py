@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reorder_solver.core.instance import Access, Role
-from reorder_solver.torch_adapter.mixing import GroupedMix, Mix
+from reorder_solver.torch_adapter.grouped import GroupedMix
+from reorder_solver.torch_adapter.mixing import Mix
 from reorder_solver.torch_adapter.names import number_repeats
 from reorder_solver.torch_adapter.plan import Plan, channel_bytes, live_operations
 
