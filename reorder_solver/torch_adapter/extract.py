@@ -102,7 +102,7 @@ def extract(model: nn.Module, example_inputs: Any, masks: Masks | None = None) -
     copied.eval()
     captured = capture(copied, example_inputs)
     analysis = analyse(captured, RULES)
-    return _Builder(type(model).__name__, captured, analysis, declared).build()
+    return _Builder(type(model).__name__, captured, analysis, declared.inputs).build()
 
 
 class _Builder:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from reorder_solver.core.errors import InputError
 from reorder_solver.torch_adapter.analysis import analyse
 from reorder_solver.torch_adapter.capture import capture
-from reorder_solver.torch_adapter.masks import maskable, masked
+from reorder_solver.torch_adapter.layer_weights import maskable
+from reorder_solver.torch_adapter.masks import masked
 from reorder_solver.torch_adapter.rules import RULES
 
 if TYPE_CHECKING:
