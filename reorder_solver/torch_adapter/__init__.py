@@ -23,7 +23,7 @@ from reorder_solver.torch_adapter.errors import CaptureError, ExportMismatchErro
 from reorder_solver.torch_adapter.extract import Extraction, Pin, extract
 from reorder_solver.torch_adapter.masks import masked
 from reorder_solver.torch_adapter.models import calibrate, load_model
-from reorder_solver.torch_adapter.pruning import prune_inputs
+from reorder_solver.torch_adapter.pruning import constrain, prune, prune_inputs, prune_outputs
 from reorder_solver.torch_adapter.report import AccessRow, Report
 
 __all__ = [
@@ -37,9 +37,12 @@ __all__ = [
     "apply",
     "calibrate",
     "compact",
+    "constrain",
     "extract",
     "load_model",
     "masked",
     "max_relative_error",
+    "prune",
     "prune_inputs",
+    "prune_outputs",
 ]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import torch
 from torch import nn
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
     Kept = npt.NDArray[np.bool_]
@@ -87,6 +87,17 @@ def norms(
     return totals
 
 
+def nonzero(module: nn.Module, side: Side) -> Kept:
+    """Per channel whether anything that belongs to it, the bias included, is not exactly zero."""
+    weight = module.get_parameter("weight")
+    found = (_channels_first(module, weight.detach(), side) != 0).flatten(2).any(dim=2).flatten()
+    bias = dict(module.named_parameters(recurse=False)).get("bias")
+    if side == "output" and bias is not None:
+        found = found | (bias.detach() != 0)
+    kept: Kept = found.cpu().numpy()
+    return kept
+
+
 def _channels_first(module: nn.Module, weight: torch.Tensor, side: Side) -> torch.Tensor:
     """A view whose first axis counts groups and whose second the channels of one within it."""
     by_group = _by_group(module, weight)
@@ -97,5 +108,5 @@ def _by_group(module: nn.Module, weight: torch.Tensor) -> torch.Tensor:
     """A view with the axes (group, output in it, input in it, kernel ...)."""
     if not mixes(module):
         return weight[None, :, None]
-    split = weight.unflatten(0, (groups_of(module), -1))
+    split: torch.Tensor = weight.unflatten(0, (groups_of(module), -1))  # type: ignore[no-untyped-call]
     return split.transpose(1, 2) if isinstance(module, _TRANSPOSED) else split

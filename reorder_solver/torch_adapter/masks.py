@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Masks = Mapping[str, Mapping[str, Any]]
 Kept = npt.NDArray[np.bool_]
 
-_SIDES = ("input", "output")
+_SIDES: tuple[Side, ...] = ("input", "output")
 
 
 @dataclass(frozen=True, slots=True)
