@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,10 +12,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
-from torch.nn.utils import parametrize, prune
 
 from reorder_solver.core.errors import InputError
 from reorder_solver.torch_adapter import layer_weights
+from reorder_solver.torch_adapter.copying import copy_model, make_permanent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,8 +88,8 @@ def masked_with_kept(
     model: nn.Module, masks: Masks | None = None
 ) -> tuple[nn.Module, DeclaredMasks]:
     """As :func:`masked`, with the masks that were given by the name of the weight."""
-    copied = _copy(model)
-    _make_permanent(copied)
+    copied = copy_model(model)
+    make_permanent(copied)
     declared = _Declared(copied)
     for module, side, kept in list(_read_masks(copied, masks or {})):
         declared.add(module, side, kept)
@@ -132,48 +131,6 @@ def kept_columns(weight: torch.Tensor) -> Kept:
     others = [axis for axis in range(weight.ndim) if axis != 1]
     found: Kept = (weight.detach() != 0).sum(dim=others).cpu().numpy() > 0
     return found
-
-
-def _copy(model: nn.Module) -> nn.Module:
-    # A weight that a pruning hook computed has a history, and such a tensor refuses to be copied.
-    memo: dict[int, Any] = {
-        id(value): value.detach().clone()
-        for module in model.modules()
-        for value in vars(module).values()
-        if isinstance(value, torch.Tensor) and not value.is_leaf
-    }
-    copied: nn.Module = copy.deepcopy(model, memo)
-    return copied
-
-
-def _make_permanent(model: nn.Module) -> None:
-    for module in model.modules():
-        for name in _pruned_names(module):
-            prune.remove(module, name)  # type: ignore[no-untyped-call]
-        if parametrize.is_parametrized(module):
-            _store_parametrised(module)
-
-
-def _store_parametrised(module: nn.Module) -> None:
-    """Replace computed tensors by their values.
-
-    ``parametrize.remove_parametrizations`` would take them from the class too, which the copy
-    shares with the original module.
-    """
-    computed: Any = module.parametrizations
-    values = {name: getattr(module, name).detach().clone() for name in computed}
-    module.__class__ = type(module).__bases__[0]
-    del module.parametrizations
-    for name, value in values.items():
-        module.register_parameter(name, nn.Parameter(value))
-
-
-def _pruned_names(module: nn.Module) -> list[str]:
-    if not prune.is_pruned(module):
-        return []
-    buffers = {name for name, _ in module.named_buffers(recurse=False)}
-    originals = (name.removesuffix("_orig") for name, _ in module.named_parameters(recurse=False))
-    return [name for name in originals if f"{name}_mask" in buffers]
 
 
 def _read_masks(model: nn.Module, masks: Masks) -> Iterator[tuple[nn.Module, Side, Kept]]:
