@@ -156,6 +156,11 @@ def constrain(
     ------
     InputError, CaptureError
         As :func:`prune`.
+
+    Notes
+    -----
+    A reader may get channels back that its own mask drops; weights that are zero in `model` stay
+    zero.
     """
     copied, declared = masked_with_kept(model, masks)
     layers = _Layers(copied.eval(), example_inputs)
