@@ -18,7 +18,7 @@ from reorder_solver.torch_adapter.errors import ExportMismatchError
 from reorder_solver.torch_adapter.exports import export_kind
 from reorder_solver.torch_adapter.extract import extract
 from reorder_solver.torch_adapter.masks import masked
-from reorder_solver.torch_adapter.pruning import joint_masks
+from reorder_solver.torch_adapter.pruning import constrain
 from reorder_solver.torch_adapter.report import make_report
 from reorder_solver.torch_adapter.transformed_plan import Transformations
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 #: Largest error of an export, relative to the scale of the output, in double precision.
 TOLERANCE = 1e-10
-
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +105,7 @@ def compact(
     """
     kind = export_kind(export)
     if kind.joint:
-        masks = joint_masks(model, example_inputs, masks)
+        masks = constrain(model, example_inputs, masks)
     allowed = (transformations or Transformations()) if kind.transforms else None
     plain = extract(model, example_inputs, masks)
     extraction = plain.transformed(allowed) if kind.transforms else plain

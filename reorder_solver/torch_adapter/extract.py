@@ -98,7 +98,7 @@ def extract(
     copied, declared = masked_with_kept(model, masks)
     copied.eval()
     captured = capture(copied, example_inputs)
-    facts = Facts(build(captured, RULES, declared), captured.attributes)
+    facts = Facts(build(captured, RULES, declared.inputs), captured.attributes)
     return _planned(type(model).__name__, captured, facts, transformations)
 
 
