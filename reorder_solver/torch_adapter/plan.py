@@ -65,6 +65,10 @@ class Numbering:
         """Number of channels in the instance."""
         return int(self._channels[tensor].size)
 
+    def channels(self, tensor: int) -> IndexArray:
+        """For each channel of the instance the channel of the tensor."""
+        return self._channels[tensor]
+
     def number(self, tensor: int, channels: IndexArray) -> IndexArray:
         """From channels of the tensor to channels of the instance."""
         found: IndexArray = self._numbers[tensor][channels]
@@ -106,15 +110,19 @@ class Plan(ABC):
     def accesses(self) -> Sequence[Access]:
         """The accesses of the instance."""
 
-    def settled(self, layout: Layout, ranks: IndexArray) -> Mapping[Value, int]:
-        """The groups once the layout is known."""
-        del layout, ranks
+    def settled(self, ranks: IndexArray) -> Mapping[Value, int]:
+        """The groups once the places of channels are known."""
+        del ranks
         return self.groups()
+
+    def arranged(self, ranks: IndexArray) -> IndexArray:
+        """The places of channels, improved where the layout leaves a choice."""
+        return ranks
 
     def sequences(self, layout: Layout) -> dict[Value, IndexArray]:
         """For each stored value its channels, position by position."""
-        ranks = self.ranks(layout)
-        kept = self.close(self.settled(layout, ranks))
+        ranks = self.arranged(self.ranks(layout))
+        kept = self.close(self.settled(ranks))
         return {value: self._sequence(value, mask, ranks) for value, mask in kept.items()}
 
     def pins(self) -> tuple[Pin, ...]:
