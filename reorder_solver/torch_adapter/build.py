@@ -86,6 +86,7 @@ def _apply_rule(context: Context, node: fx.Node, rules: Mapping[str, Rule]) -> N
         made = rule(context, node)
         if made is not None:
             context.add(node, *made)
+        if made is not None or context.is_recorded(node):
             return
     except NotUnderstoodError as gap:
         context.add_opaque(node, f"{name} ({node.name}): {gap}")
@@ -120,11 +121,21 @@ class Context:
         self.program.operations.append(operation)
         return value
 
+    def is_recorded(self, node: fx.Node) -> bool:
+        """True if the rule of `node` has recorded an operation itself."""
+        operations = self.program.operations
+        return bool(operations) and getattr(operations[-1], "node", None) is node
+
     def add_opaque(self, node: fx.Node, reason: str) -> None:
         """Record that `node` wants all its arguments as they were."""
         sources = [value for one in node.all_input_nodes if (value := self.value(one)) is not None]
         self.program.operations.append(Opaque(node, sources, reason))
         self.program.reasons[node] = reason
+
+    def add_sink(self, node: fx.Node, operation: Opaque) -> None:
+        """Record an operation whose result has no channels but that does not want everything."""
+        self.program.operations.append(operation)
+        self.program.reasons[node] = operation.reason
 
     def value(self, argument: Any) -> Value | None:
         """The value behind an argument; None if it carries no channels."""

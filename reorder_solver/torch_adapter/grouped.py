@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from reorder_solver.torch_adapter.facts import Facts
     from reorder_solver.torch_adapter.flow import BoolArray, IndexArray
     from reorder_solver.torch_adapter.mixing import Weights
+    from reorder_solver.torch_adapter.operations import Place
     from reorder_solver.torch_adapter.program import Constants, Value
 
 
@@ -176,16 +177,16 @@ class GroupedMix(Operation):
         order = np.flatnonzero(made)
         read = self.read(made, emitter.facts)
         places = self.weights.places
-        replaced = {
-            (places.input, None): emitter.get(self.source, np.flatnonzero(read)),
-            (places.weight, None): emitter.parameter(
+        replaced: dict[Place, Any] = {
+            places.input: emitter.get(self.source, np.flatnonzero(read)),
+            places.weight: emitter.parameter(
                 self.weights.name, {}, after=self._edit(made, read, emitter.facts)
             ),
             ("groups", None): int(read.any(axis=1).sum()),
         }
         assert places.bias is not None
         bias = lower_bias(self.weights, self._offset(emitter.facts), order, emitter)
-        replaced[places.bias, None] = bias
+        replaced[places.bias] = bias
         return emitter.select(emitter.call(self.node, replaced), self.output.flow, order, sequence)
 
     def _edit(self, made: BoolArray, read: BoolArray, facts: Facts) -> _Cut:

@@ -18,16 +18,17 @@ if TYPE_CHECKING:
     from reorder_solver.torch_adapter.emitter import Emitter
     from reorder_solver.torch_adapter.facts import Facts
     from reorder_solver.torch_adapter.flow import BoolArray, IndexArray
+    from reorder_solver.torch_adapter.operations import Place
     from reorder_solver.torch_adapter.program import Constants, Value
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Names of an operator's arguments; an operator without a bias adds none."""
+    """Places of an operator's arguments; None for one that takes no bias."""
 
-    input: str = "input"
-    weight: str = "weight"
-    bias: str | None = "bias"
+    input: Place = ("input", None)
+    weight: Place = ("weight", None)
+    bias: Place | None = ("bias", None)
 
 
 #: Convolutions and linear layers.
@@ -220,9 +221,9 @@ class Mix(Operation):
         )
         offset = self._offset(facts.constants(self.source))
         places = self.weights.places
-        replaced = {(places.input, None): read, (places.weight, None): weight}
+        replaced: dict[Place, fx.Node | None] = {places.input: read, places.weight: weight}
         if places.bias is not None:
-            replaced[places.bias, None] = lower_bias(self.weights, offset, sequence, emitter)
+            replaced[places.bias] = lower_bias(self.weights, offset, sequence, emitter)
         return emitter.call(self.node, replaced)
 
     def _carried(self, facts: Facts) -> Fold:

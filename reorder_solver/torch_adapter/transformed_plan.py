@@ -17,7 +17,8 @@ import numpy as np
 from reorder_solver.core.instance import Access, Role
 from reorder_solver.torch_adapter.arrange import arrange
 from reorder_solver.torch_adapter.emitter import resolve
-from reorder_solver.torch_adapter.mixing import GroupedMix, Mix
+from reorder_solver.torch_adapter.grouped import GroupedMix
+from reorder_solver.torch_adapter.mixing import Mix
 from reorder_solver.torch_adapter.names import number_repeats
 from reorder_solver.torch_adapter.operations import Concatenation, PerChannel, Select
 from reorder_solver.torch_adapter.plan import Plan, channel_bytes, live_operations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reorder_solver.torch_adapter.rules import elementwise, layers, norms, pooling, shapes
+from reorder_solver.torch_adapter.rules import elementwise, layers, norms, pooling, products, shapes
 from reorder_solver.torch_adapter.rules.table import RULES
 
-__all__ = ["RULES", "elementwise", "layers", "norms", "pooling", "shapes"]
+__all__ = ["RULES", "elementwise", "layers", "norms", "pooling", "products", "shapes"]

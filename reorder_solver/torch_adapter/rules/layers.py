@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import fx
 
     from reorder_solver.torch_adapter.build import Context, Made
+    from reorder_solver.torch_adapter.operations import Place
 
 _CONVOLUTIONS = tuple(
     f"aten.conv{spatial}d.{overload}"
@@ -130,20 +131,21 @@ def mix(
     axes: tuple[int, int],
     *,
     channels: int,
+    made: int | None = None,
     padded: bool,
 ) -> Made:
     """A product with a stored weight whose output and input features are on `axes`.
 
-    `channels` is the axis of the input that it reads, where the output has its own.
+    `channels` is the axis of the input that is read, `made` the axis of the output's own.
     """
-    bound = bind(node)
     rows, columns = axes
-    weight = context.attribute(bound[places.weight])
-    source = context.on_axis(bound[places.input], channels)
+    given = argument(node, places.weight)
+    weight = context.attribute(given)
+    source = context.on_axis(argument(node, places.input), channels)
     if source.flow.width != weight.shape[columns]:
         raise NotUnderstoodError("the weight does not fit the input")
-    bias = None if places.bias is None else stored_bias(context, bound[places.bias])
-    name = str(bound[places.weight].target)
+    bias = None if places.bias is None else stored_bias(context, argument(node, places.bias))
+    name = str(given.target)
     declared = context.declared.get(name)
     operation = Mix(
         node,
@@ -153,7 +155,14 @@ def mix(
         declared if declared is not None and declared.size == source.flow.width else None,
         padded=padded,
     )
-    return operation, Flow.single(channels, int(weight.shape[rows]))
+    return operation, Flow.single(channels if made is None else made, int(weight.shape[rows]))
+
+
+def argument(node: fx.Node, place: Place) -> Any:
+    """What a call is given at a place."""
+    name, element = place
+    found = bind(node)[name]
+    return found if element is None else found[element]
 
 
 def stored_bias(context: Context, bias: Any) -> str | None:
