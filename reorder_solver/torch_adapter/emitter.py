@@ -199,6 +199,10 @@ class Emitter:
             made.meta[IN_PLACE] = node.meta[IN_PLACE]
         return made
 
+    def run(self, target: Any, *args: Any) -> fx.Node:
+        """Call an operator that the model did not have."""
+        return self.graph.call_function(target, args)
+
     def item(self, results: fx.Node, element: int) -> fx.Node:
         """One of several results."""
         return self.graph.call_function(operator.getitem, (results, element))

@@ -147,9 +147,7 @@ class Plan(ABC):
         while True:
             kept: dict[int, BoolArray] = {}
             for value, mask in keep.items():
-                own = kept.setdefault(
-                    groups[value], np.zeros(self.tensors.count, dtype=np.bool_)
-                )
+                own = kept.setdefault(groups[value], np.zeros(self.tensors.count, dtype=np.bool_))
                 own[self.tensors.numbers(value)[mask]] = True
             wanted = {value: kept[groups[value]][self.tensors.numbers(value)] for value in stored}
             closed = self.facts.close(wanted)

@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from reorder_solver.torch_adapter.rules import elementwise, layers, pooling, shapes
+from reorder_solver.torch_adapter.rules import (
+    elementwise,
+    layers,
+    pieces,
+    pooling,
+    reductions,
+    regrouping,
+    shapes,
+    views,
+)
 from reorder_solver.torch_adapter.rules.table import RULES
 
-__all__ = ["RULES", "elementwise", "layers", "pooling", "shapes"]
+__all__ = [
+    "RULES",
+    "elementwise",
+    "layers",
+    "pieces",
+    "pooling",
+    "reductions",
+    "regrouping",
+    "shapes",
+    "views",
+]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reorder_solver.torch_adapter.analysis import Rule
+    from reorder_solver.torch_adapter.build import Rule
 
 #: Rule by operator name.
 RULES: dict[str, Rule] = {}
