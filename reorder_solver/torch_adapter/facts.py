@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from reorder_solver.torch_adapter.mixing import Mix
-from reorder_solver.torch_adapter.operations import Adopt, Opaque
+from reorder_solver.torch_adapter.operations import Opaque
 from reorder_solver.torch_adapter.program import NotUnderstoodError
 from reorder_solver.torch_adapter.schema import schema_arguments
 
@@ -127,7 +127,6 @@ class Facts:
             live[value] |= channels
         wanted_nodes = self._needed = set()
         for operation in reversed(self.program.operations):
-            node = getattr(operation, "node", None)
             if operation.output is None:
                 mask = np.ones(1, dtype=np.bool_)
                 assert isinstance(operation, Opaque)
@@ -137,10 +136,7 @@ class Facts:
                 mask = live[operation.output] = operation.widen(live[operation.output], self)
                 if not mask.any():
                     continue
-            if isinstance(operation, Adopt):
-                wanted_nodes.add(operation.node)
-            elif node is not None:
-                wanted_nodes.update(node.all_input_nodes)
+            wanted_nodes.update(operation.inputs())
             for value, channels in operation.needs(mask, self):
                 live[value] |= channels
         return live
@@ -196,6 +192,10 @@ class _Eager:
     def item(self, results: Any, element: int) -> Any:
         """One of several results."""
         return results[element]
+
+    def emit(self, target: Any, *args: Any) -> Any:
+        """Run an operator that the model did not have."""
+        return target(*args)
 
     def call(self, node: fx.Node, replaced: Mapping[Place, Any], *, target: Any = None) -> Any:
         """Run the operator."""
