@@ -68,8 +68,8 @@ def solve(
     threads : int
         Search workers of CP-SAT.
     start : iterable of int
-        Readers that are views of the home in a known layout, all together. With a free home the
-        answer never costs more than gathering all others.
+        Readers that are views of the home in a known layout, all together. The answer never costs
+        more than gathering all others from the home.
     exact_readers : int
         Most readers that are left to the dynamic programme.
 
@@ -95,6 +95,8 @@ def solve(
             return found
     finder = PartitionSearch(sets, clock.expires_at(_SEARCH_SHARE))
     starts = [finder.from_home(members(home))]
+    if problem.home_price:
+        starts.append(finder.all_at_home(home))
     if home:
         starts.append(finder.from_home(()))
     best = finder.best(starts)

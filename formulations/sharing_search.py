@@ -65,6 +65,11 @@ class PartitionSearch:
         views = self.filled(views, self._dearest_first) if self._is_free else views
         return self._merged(self._with_views(views))
 
+    def all_at_home(self, views: int) -> Partition:
+        """Nothing in buffers."""
+        views = self.filled(views, self._dearest_first)
+        return Partition(views, self._everyone & ~views, ())
+
     def from_groups(self, views: int, groups: Iterable[int]) -> Partition:
         """A partition with these views and buffers; everyone else by himself."""
         kept = tuple(groups)

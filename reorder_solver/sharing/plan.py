@@ -25,6 +25,9 @@ class Source:
     ----------
     bytes : int
         Of one channel, where it is copied.
+    is_written : bool
+        True for a tensor that is itself a copy, as of a concatenation: its buffers are written
+        from where it would be, and what is stored in the tensor has to be paid for as well.
     prices : PriceList, optional
         Of a fill, for solving the rewritten instance under ``latency``.
 
@@ -35,6 +38,7 @@ class Source:
     """
 
     bytes: int
+    is_written: bool = False
     prices: PriceList | None = None
 
     def __post_init__(self) -> None:
@@ -52,11 +56,12 @@ class SharedBuffer:
     tensor, source : str
         Ids of the buffer and of the tensor it is copied from.
     fill : str
-        Id of the access that copies.
+        Id of the access that copies: a read of the source, or a write of the buffer itself where
+        the source is written.
     channels : ndarray of int64
         Channel ``i`` of the buffer is channel ``channels[i]`` of the source; ascending.
     readers : tuple of str
-        Ids of the accesses that moved to the buffer, at least two.
+        Ids of the accesses that moved to the buffer; at least two, unless the source is written.
     """
 
     tensor: str

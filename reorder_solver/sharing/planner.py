@@ -33,6 +33,8 @@ from reorder_solver.sharing.plan import SharedBuffer, SharingPlan, Source
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    import numpy.typing as npt
+
     from reorder_solver.presolve import Compiled
 
 #: Objectives for which sharing is planned: under them, what is no view is gathered.
@@ -72,7 +74,8 @@ def share_buffers(
     Returns
     -------
     SharingPlan
-        If it is proven, the optimum of its instance is at most that of the original one.
+        If it is proven, the optimum of its instance is at most that of the original one. Where
+        sources are written, the instance also pays for what is written, the original does not.
 
     Raises
     ------
@@ -94,16 +97,19 @@ def share_buffers(
     known = _checked_sources(instance, sources, staying)
     compiled = compile_problem(instance, objective)
     numbers = {tensor.id: number for number, tensor in enumerate(instance.tensors)}
-    prices = {
-        numbers[key]: (0, source.bytes) if objective is Objective.BYTES else (1, 0)
-        for key, source in known.items()
-    }
+    prices: dict[int, tuple[int, int]] = {}
+    written: dict[int, tuple[int, int]] = {}
+    for key, source in known.items():
+        if source.is_written:
+            _check_written(instance, key, source, objective)
+        kind = written if source.is_written else prices
+        kind[numbers[key]] = (0, source.bytes) if objective is Objective.BYTES else (1, 0)
 
     def may_leave(number: int) -> bool:
         access = instance.accesses[number]
         return _is_mobile(access, staying) and access.parts[0].tensor in known
 
-    parts = parts_of(compiled, presolve(compiled.problem), prices, may_leave)
+    parts = parts_of(compiled, presolve(compiled.problem), prices, written, may_leave)
     orders, views = _started(compiled, warm_start)
     groups: list[tuple[int, tuple[int, ...]]] = []
     is_proven = True
@@ -117,9 +123,10 @@ def share_buffers(
             start=[i for i, each in enumerate(part.readers) if views.issuperset(each.members)],
         )
         is_proven &= found.is_optimal
+        found = part.settled(found)
         if found.buffers or warm_start is None:
             groups += part.groups(found)
-            for tensor, order in part.orders(found):
+            for tensor, order in part.home_orders(found.home):
                 orders[tensor] = order
     buffers = _named(instance, groups)
     layout = dict(compiled.layout(tuple(orders)))
@@ -174,9 +181,22 @@ def _checked_sources(
     }
 
 
+def _check_written(instance: Instance, key: str, source: Source, objective: Objective) -> None:
+    """Raise unless a tensor can be written in pieces."""
+    place = f"tensor {key!r}"
+    if instance.tensor(key).fixed:
+        raise InputError("a fixed tensor cannot be written as several buffers", place=place)
+    if objective is not Objective.BYTES or not source.bytes:
+        raise InputError("what is written needs bytes, and the objective bytes", place=place)
+    for access in instance.accesses:
+        if len(access.parts) > 1 and any(part.tensor == key for part in access.parts):
+            rule = f"is written, but access {access.id!r} reads it as one of several parts"
+            raise InputError(rule, place=place)
+
+
 def _started(
     compiled: Compiled, warm_start: Layout | None
-) -> tuple[list[np.ndarray[tuple[int], np.dtype[np.int64]]], frozenset[int]]:
+) -> tuple[list[npt.NDArray[np.int64]], frozenset[int]]:
     """Orders to begin with, and the accesses that are views under them."""
     if warm_start is None:
         return list(compiled.problem.identity()), frozenset()
@@ -201,12 +221,16 @@ def _named(
         source = instance.tensors[tensor].id
         readers = [instance.accesses[i] for i in members]
         name = _unused(tensors, source, lambda number: f"/buffer{number}")
-        fill = _unused(accesses, name, lambda number: "/fill" + (f"{number}" * (number > 1)))
+        fill = _unused(accesses, name, _fill_ending)
         channels = np.unique(np.concatenate([reader.parts[0].channels for reader in readers]))
         found.append(
             SharedBuffer(name, source, fill, channels, tuple(reader.id for reader in readers))
         )
     return tuple(found)
+
+
+def _fill_ending(number: int) -> str:
+    return "/fill" if number == 1 else f"/fill{number}"
 
 
 def _unused(taken: set[str], stem: str, ending: Callable[[int], str]) -> str:
@@ -222,9 +246,7 @@ def _moved(access: Access, buffer: SharedBuffer) -> Access:
     return replace(access, parts=(Part(buffer.tensor, places),))
 
 
-def _buffer_order(
-    instance: Instance, buffer: SharedBuffer
-) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _buffer_order(instance: Instance, buffer: SharedBuffer) -> npt.NDArray[np.int64]:
     readers = {access.id: access for access in instance.accesses}
     rows = [_moved(readers[key], buffer).parts[0].channels for key in buffer.readers]
     order = consecutive_order(buffer.channels.size, rows)
@@ -236,8 +258,6 @@ def _buffer_order(
 def _rewritten(
     instance: Instance, buffers: Sequence[SharedBuffer], sources: Mapping[str, Source]
 ) -> Instance:
-    if not buffers:
-        return instance
     homes = {key: buffer for buffer in buffers for key in buffer.readers}
     accesses: list[Access] = []
     filled: set[str] = set()
@@ -248,14 +268,44 @@ def _rewritten(
             continue
         if buffer.tensor not in filled:
             filled.add(buffer.tensor)
-            accesses.append(_fill(buffer, sources[buffer.source]))
+            accesses += _fill(buffer, sources[buffer.source])
         accesses.append(_moved(access, buffer))
+    accesses += _written_homes(accesses, sources)
+    if len(accesses) == len(instance.accesses) and not buffers:
+        return instance
     tensors = [Tensor(buffer.tensor, buffer.channels.size) for buffer in buffers]
     return instance.replace(tensors=(*instance.tensors, *tensors), accesses=tuple(accesses))
 
 
-def _fill(buffer: SharedBuffer, source: Source) -> Access:
-    """A read that is never a view; its runs count for nothing."""
-    name, channels = buffer.source, buffer.channels
-    parts = (Part(name, channels[:1]), Part(name, channels[:0]), Part(name, channels[1:]))
-    return Access(buffer.fill, parts, Role.READ, bytes=source.bytes, weight=0, prices=source.prices)
+def _fill(buffer: SharedBuffer, source: Source) -> list[Access]:
+    if source.is_written:
+        return _never_a_view(
+            buffer.fill, buffer.tensor, np.arange(buffer.channels.size), source, Role.WRITE
+        )
+    return _never_a_view(buffer.fill, buffer.source, buffer.channels, source, Role.READ)
+
+
+def _written_homes(accesses: Sequence[Access], sources: Mapping[str, Source]) -> list[Access]:
+    """What is stored in written tensors themselves."""
+    taken = {access.id for access in accesses}
+    found: list[Access] = []
+    for key, source in sources.items():
+        stored = [access.parts[0].channels for access in accesses if access.parts[0].tensor == key]
+        if source.is_written and stored:
+            name = _unused(taken, key, _fill_ending)
+            channels = np.unique(np.concatenate(stored))
+            found += _never_a_view(name, key, channels, source, Role.WRITE)
+    return found
+
+
+def _never_a_view(
+    name: str, tensor: str, channels: npt.NDArray[np.int64], source: Source, role: Role
+) -> list[Access]:
+    """An access that pays for so many channels in every layout; its runs count for nothing.
+
+    One channel alone cannot be made to pay, and is let off.
+    """
+    if channels.size < 2:
+        return []
+    parts = (Part(tensor, channels[:1]), Part(tensor, channels[:0]), Part(tensor, channels[1:]))
+    return [Access(name, parts, role, bytes=source.bytes, weight=0, prices=source.prices)]
