@@ -22,6 +22,7 @@ from torch.utils import _pytree as pytree
 
 from reorder_solver.torch_adapter.capture import as_arguments
 from reorder_solver.torch_adapter.errors import CaptureError
+from reorder_solver.torch_adapter.modes import evaluating
 from reorder_solver.torch_adapter.storages import Storages
 from reorder_solver.torch_adapter.trace import Call, read_calls
 
@@ -179,7 +180,7 @@ def copied_bytes(module: nn.Module, inputs: Any) -> Traffic:
     copies: measure as the module will run.
     """
     args, kwargs = pytree.tree_map(_copied, as_arguments(inputs))
-    with tempfile.TemporaryDirectory() as folder, _evaluating(module), torch.no_grad():
+    with tempfile.TemporaryDirectory() as folder, evaluating(module), torch.no_grad():
         path = Path(folder) / "trace.json"
         with _observing(path):
             with record_function(_CONSTANTS):
@@ -256,19 +257,6 @@ def _tensors_of(module: nn.Module) -> Iterator[torch.Tensor]:
 def _copied(leaf: Any) -> Any:
     """A copy in the same memory format, since a model may write to its input."""
     return leaf.detach().clone() if isinstance(leaf, torch.Tensor) else copy.copy(leaf)
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    # Not eval(): modules saved by torch.export refuse it.
-    modes = {each: each.training for each in module.modules()}
-    try:
-        for each in modes:
-            each.training = False
-        yield
-    finally:
-        for each, mode in modes.items():
-            each.training = mode
 
 
 @contextmanager
