@@ -255,8 +255,15 @@ def _tensors_of(module: nn.Module) -> Iterator[torch.Tensor]:
 
 
 def _copied(leaf: Any) -> Any:
-    """A copy in the same memory format, since a model may write to its input."""
-    return leaf.detach().clone() if isinstance(leaf, torch.Tensor) else copy.copy(leaf)
+    """A copy with the same strides, since a model may write to its input."""
+    if not isinstance(leaf, torch.Tensor):
+        return copy.copy(leaf)
+    if leaf.layout is not torch.strided:
+        return leaf.detach().clone()
+    # A clone of a slice would be contiguous, and need no copy where the slice does.
+    storage = leaf.untyped_storage().clone()
+    empty = torch.empty(0, dtype=leaf.dtype, device=leaf.device)
+    return empty.set_(storage, leaf.storage_offset(), leaf.size(), leaf.stride())
 
 
 @contextmanager

@@ -146,6 +146,12 @@ def test_convolution_copies_slices_of_a_batch(
     assert traffic.by_caller == ({"conv2d": hidden} if hidden else {})
 
 
+def test_inputs_keep_their_strides() -> None:
+    """A slice given as an input is copied within the convolution, too."""
+    inputs = torch.randn(2, 64, 14, 14)[:, 8:40]
+    assert copied_bytes(nn.Conv2d(32, 48, 3), inputs).by_kind == {"hidden": inputs.nbytes}
+
+
 def test_weights_in_another_format_are_no_activations() -> None:
     """A convolution brings its weights into the format of its input; that is not counted."""
     conv = nn.Conv2d(32, 48, 3, padding=1)

@@ -64,8 +64,10 @@ class TimingCache:
         self._entries.update({key_of(site): samples for site, samples in new.items()})
         if self.path is None or not new:
             return
-        # Another process may have added to it since.
-        merged = _read(self.path) | self._entries
+        # Another process may have added to it since; what is wrong with it has been said.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TimingCacheWarning)
+            merged = _read(self.path) | self._entries
         document = {
             "format": FORMAT,
             "version": VERSION,

@@ -14,7 +14,7 @@ from reorder_solver.torch_adapter.prices.variants import Point, Workbench, view_
 from reorder_solver.torch_adapter.timing import steady_clock, threads_set_to, timed_in_turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from reorder_solver.torch_adapter.prices.site import AccessSite
 
@@ -48,7 +48,7 @@ def points_to_fit(site: AccessSite) -> list[Point]:
     half = max(1, most // 2)
     found = [Point(Mode.GATHER, n, n, n) for n in {half, most}]
     found += [Point(Mode.CAT, most, r, most) for r in _RUNS if r <= most]
-    found += [Point(Mode.CAT, half, r, half) for r in _RUNS[1:2] if r <= half]
+    found += [Point(Mode.CAT, half, r, half) for r in (4 if half >= 4 else 2,) if r <= half]
     if site.has_operator:
         wide = min(stored, 2 * most)
         spans = {(half, most), (half, wide), (most, wide)}
@@ -98,6 +98,7 @@ def measure(site: AccessSite, points: Sequence[Point], *, budget_s: float) -> li
             found = _differences(site, copies, bench.copying, _COPY_ROUNDS, budget_s)
             left = budget_s - (time.perf_counter() - begin)
             found |= _differences(site, others, bench.serving, _OPERATOR_ROUNDS, left)
+            found |= _at_least_the_additions(site, found, bench)
         except (RuntimeError, AssertionError) as error:
             # PyTorch says so if it was built without a device, or has no kernel for a type.
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -105,6 +106,23 @@ def measure(site: AccessSite, points: Sequence[Point], *, budget_s: float) -> li
                 f"cannot be timed: {reason}", source=f"site {site.operator} {site.shape}"
             ) from None
     return [Sample(point, found[point]) for point in points]
+
+
+def _at_least_the_additions(
+    site: AccessSite, found: Mapping[Point, float], bench: Workbench
+) -> dict[Point, float]:
+    """Times of splits, none below that of its additions.
+
+    They are differences of much longer times: noise must not make a split seem free.
+    """
+    splits = [point for point in found if point.mode is Mode.SPLIT]
+    if not splits:
+        return {}
+    device = torch.device(site.device)
+    clock = steady_clock(site.threads, device)
+    times = timed_in_turn([bench.adding()], _COPY_ROUNDS, clock=clock, device=device)
+    each = float(times.min())
+    return {point: max(found[point], (point.runs - 1) * each) for point in splits}
 
 
 def _differences(

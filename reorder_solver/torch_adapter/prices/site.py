@@ -113,6 +113,7 @@ class AccessSite:
                 self.memory_format in MEMORY_FORMATS,
             ),
             (f"unknown dtype {shown(self.dtype)}", _is_floating(self.dtype)),
+            (f"no device to be timed: {shown(self.device)}", _is_device(self.device)),
             ("threads must be at least 1", self.threads >= 1),
         )
 
@@ -129,9 +130,16 @@ class AccessSite:
     def rounded(self) -> AccessSite:
         """The site whose timings stand for this one: wanted channels rounded up to an eighth."""
         level = -(-_LEVELS * self.channels // self.stored)
-        return replace(self, channels=max(1, round(level * self.stored / _LEVELS)))
+        return replace(self, channels=level * self.stored // _LEVELS)
 
 
 def _is_floating(name: str) -> bool:
     dtype = getattr(torch, name, None)
     return isinstance(dtype, torch.dtype) and dtype.is_floating_point
+
+
+def _is_device(name: str) -> bool:
+    try:
+        return torch.device(name).type != "meta"
+    except RuntimeError:
+        return False

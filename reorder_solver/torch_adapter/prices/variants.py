@@ -111,6 +111,11 @@ class Workbench:
         arrange, operator = self._arranging(point), self._operator(point.channels)
         return lambda: operator(arrange())
 
+    def adding(self) -> Task:
+        """What to call to add two results of the operator, as every further part needs."""
+        result = self.serving(view_of(1))()
+        return lambda: _ADD(result, result)
+
     def _arranging(self, point: Point) -> Task:
         channels = point.channels
         if point.mode is Mode.VIEW:
