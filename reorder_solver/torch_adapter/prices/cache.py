@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import warnings
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -98,7 +99,9 @@ def hardware(device: str) -> str:
         return f"{_processor()} {torch.backends.cpu.get_cpu_capability()}"
     backend: Any = getattr(torch, kind, None)
     if hasattr(backend, "get_device_name"):
-        return str(backend.get_device_name(torch.device(device)))
+        # A device that is not there has no name; that it is missing shows when it is used.
+        with suppress(RuntimeError, AssertionError):
+            return str(backend.get_device_name(torch.device(device)))
     return kind
 
 
