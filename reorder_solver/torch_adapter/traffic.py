@@ -261,7 +261,7 @@ def _copied(leaf: Any) -> Any:
     if leaf.layout is not torch.strided:
         return leaf.detach().clone()
     # A clone of a slice would be contiguous, and need no copy where the slice does.
-    storage = leaf.untyped_storage().clone()
+    storage = leaf.untyped_storage().clone()  # type: ignore[no-untyped-call]
     empty = torch.empty(0, dtype=leaf.dtype, device=leaf.device)
     return empty.set_(storage, leaf.storage_offset(), leaf.size(), leaf.stride())
 

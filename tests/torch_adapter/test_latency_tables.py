@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from typing import Any
 
@@ -71,6 +72,23 @@ def test_orders_are_drawn_for_each_round() -> None:
     assert order(1) != log
 
 
+def test_time_on_the_processor_leaves_out_waiting() -> None:
+    """A module that sleeps takes wall time only."""
+
+    class Sleepy(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            time.sleep(0.02)
+            return x
+
+    tables = {
+        clock: compare_latency({"a": Sleepy()}, torch.ones(1), rounds=2, warm_up=0, clock=clock)
+        for clock in ("wall", "cpu")
+    }
+    assert tables["wall"].quartiles_ms("a")[1] >= 20
+    assert tables["cpu"].quartiles_ms("a")[1] < 20
+    assert tables["cpu"].to_dict()["clock"] == "cpu"
+
+
 def test_budget_ends_the_rounds() -> None:
     """With no time left, the least number of rounds is done."""
     assert len(timed_in_turn([int], 50, budget_s=0.0, least_rounds=4)) == 4
@@ -104,7 +122,7 @@ def test_interval_covers_noise() -> None:
 def test_words() -> None:
     """One line per module, compared with the first."""
     lines = str(table([2.0] * 5, [1.0] * 5)).splitlines()
-    assert lines[0] == "5 rounds, 1 threads, cpu"
+    assert lines[0] == "5 rounds, 1 threads, cpu, wall time"
     assert lines[2].split() == [
         "b", "1.000", "ms", "(1.000-1.000)", "0.500", "(0.500-0.500)", "of", "a"
     ]  # fmt: skip
@@ -119,5 +137,8 @@ def test_bad_arguments() -> None:
         compare_latency({"a": nn.Identity()}, torch.ones(1), rounds=0)
     with pytest.raises(rs.InputError, match="threads must be at least 1"), threads_set_to(0):
         pass
+    for settings in ({"clock": "sun"}, {"clock": "cpu", "threads": 2}):
+        with pytest.raises(rs.InputError, match="clock"):
+            compare_latency({"a": nn.Identity()}, torch.ones(1), **settings)
     with pytest.raises(rs.InputError, match="nothing called 'c'"):
         table([1.0], [1.0]).ratio("a", "c")
