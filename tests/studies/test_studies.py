@@ -189,7 +189,9 @@ def test_limits_are_drawn_by_the_seed(load: Any, tmp_path: Path) -> None:
         assert not pair.kill_children or pair.path == labour
 
 
-@pytest.mark.parametrize("name", ["proofs", "peers", "limits", "networks", "sharing"])
+@pytest.mark.parametrize(
+    "name", ["proofs", "peers", "limits", "networks", "sharing", "export_latency"]
+)
 def test_help(name: str) -> None:
     """Each study is a command that explains itself."""
     command = [sys.executable, str(FOLDER / f"{name}.py"), "--help"]
