@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from reorder_solver.torch_adapter.flow import BoolArray, Flow, IndexArray
     from reorder_solver.torch_adapter.operations import PerChannel, Place
-    from reorder_solver.torch_adapter.program import Constants, Operation, Program, Value
+    from reorder_solver.torch_adapter.program import Constants, Program, Value
 
 
 class Facts:
@@ -266,4 +266,4 @@ def elements(example: torch.Tensor) -> int:
     return math.prod(int(hint(size)) for size in example.shape)
 
 
-__all__ = ["Facts", "Operation", "elements", "filled_arguments", "hint"]
+__all__ = ["Facts", "elements", "filled_arguments", "hint"]

@@ -102,7 +102,7 @@ def _reduced(node: fx.Node, rank: int) -> set[int]:
 
 def _ignores_zeros(node: fx.Node) -> bool:
     order = bind(node).get("ord", bind(node).get("p", 2))
-    return order is None or (isinstance(order, int | float) and 0 < order)
+    return order is None or (isinstance(order, int | float) and order > 0)
 
 
 class _AnyOrder:
