@@ -260,26 +260,25 @@ class _Steps:
         return live_numbers(self._facts, self._tensors, value).tobytes()
 
     def _consumers(self, edges: list[Edge]) -> dict[Value, list[int]]:
-        """Per group the bytes per channel at each place where something is chosen of it."""
+        """Per group the bytes per channel at each place where something is chosen of it.
+
+        Where it is copied anyway, a choice costs nothing.
+        """
         found: dict[Value, list[int]] = defaultdict(list)
         for operation in live_operations(self._facts):
-            if isinstance(operation, PerChannel | Concatenation):
+            if isinstance(operation, PerChannel):
                 continue
-            mask = (
-                np.ones(1, dtype=np.bool_)
-                if operation.output is None
-                else self._facts.live(operation.output)
-            )
+            output = operation.output
+            mask = np.ones(1, np.bool_) if output is None else self._facts.live(output)
+            copies = isinstance(operation, Concatenation | Select)
+            if isinstance(operation, Select) and not operation.copied:
+                continue
             for value, wanted in operation.needs(mask, self._facts):
-                if wanted.any() and not (isinstance(operation, Select) and not operation.copied):
-                    size = channel_bytes(self._facts.program, value, wanted)
+                if wanted.any():
+                    size = 0 if copies else channel_bytes(self._facts.program, value, wanted)
                     found[self.same.find(resolve(value)[0])].append(size)
         for edge in edges:
             found[self.same.find(edge.source)].append(edge.bytes(self._facts))
-        for operation in live_operations(self._facts):
-            if isinstance(operation, Concatenation):
-                for value in operation.operands:
-                    found[self.same.find(resolve(value)[0])].append(0)
         return found
 
     def _decide(
