@@ -21,10 +21,12 @@ from reorder_solver.torch_adapter.compact import Compacted, compact
 from reorder_solver.torch_adapter.compare import max_relative_error
 from reorder_solver.torch_adapter.errors import CaptureError, ExportMismatchError
 from reorder_solver.torch_adapter.extract import Extraction, Pin, extract
+from reorder_solver.torch_adapter.latency import LatencyTable, compare_latency
 from reorder_solver.torch_adapter.masks import masked
 from reorder_solver.torch_adapter.models import calibrate, load_model
 from reorder_solver.torch_adapter.pruning import prune_inputs
 from reorder_solver.torch_adapter.report import AccessRow, Report
+from reorder_solver.torch_adapter.traffic import Traffic, copied_bytes
 
 __all__ = [
     "AccessRow",
@@ -32,11 +34,15 @@ __all__ = [
     "Compacted",
     "ExportMismatchError",
     "Extraction",
+    "LatencyTable",
     "Pin",
     "Report",
+    "Traffic",
     "apply",
     "calibrate",
     "compact",
+    "compare_latency",
+    "copied_bytes",
     "extract",
     "load_model",
     "masked",
