@@ -80,10 +80,12 @@ def build(
 def _apply_rule(context: Context, node: fx.Node, rules: Mapping[str, Rule]) -> None:
     name = operator_name(node)
     try:
+        made = context.foreseen.get(node)
         rule = rules.get(name)
-        if rule is None:
+        if made is None and rule is None:
             raise NotUnderstoodError("no rule for this operator")
-        made = rule(context, node)
+        if made is None and rule is not None:
+            made = rule(context, node) or context.foreseen.get(node)
         if made is not None:
             context.add(node, *made)
         if made is not None or context.is_recorded(node):
@@ -105,6 +107,7 @@ class Context:
         self.compensate = compensate
         self.spreads: dict[fx.Node, Spread] = {}
         self.pieces: dict[fx.Node, list[Made]] = {}
+        self.foreseen: dict[fx.Node, Made] = {}
         self._adopted: dict[tuple[fx.Node, int], Value] = {}
 
     def add(self, node: fx.Node, operation: Operation, flow: Flow) -> None:

@@ -138,13 +138,15 @@ class Emitter:
             return self._narrow(made, flow.axis, int(features[0]), features.size)
         if self._free and features.size <= flow.width:
             return self._narrow(made, flow.axis, 0, features.size)
-        name = self._free_name("channel_index")
-        self.values[name] = torch.from_numpy(features)
-        self.values[name] = self.values[name].to(_device(self._attributes))
-        index = self.graph.create_node("get_attr", name)
-        return self.graph.call_function(
-            torch.ops.aten.index_select.default, (made, flow.axis, index)
+        return self.emit(
+            torch.ops.aten.index_select.default, made, flow.axis, self.indices(features)
         )
+
+    def indices(self, features: IndexArray) -> fx.Node:
+        """A stored index."""
+        name = self._free_name("channel_index")
+        self.values[name] = torch.from_numpy(features).to(_device(self._attributes))
+        return self.graph.create_node("get_attr", name)
 
     def _narrow(self, made: fx.Node, axis: int, start: int, length: int) -> fx.Node:
         return self.graph.call_function(torch.ops.aten.narrow.default, (made, axis, start, length))

@@ -127,7 +127,6 @@ class Facts:
             live[value] |= channels
         wanted_nodes = self._needed = set()
         for operation in reversed(self.program.operations):
-            node = getattr(operation, "node", None)
             if operation.output is None:
                 mask = np.ones(1, dtype=np.bool_)
                 assert isinstance(operation, Opaque)
@@ -139,8 +138,8 @@ class Facts:
                     continue
             if isinstance(operation, Adopt):
                 wanted_nodes.add(operation.node)
-            elif node is not None:
-                wanted_nodes.update(node.all_input_nodes)
+            else:
+                wanted_nodes.update(operation.inputs())
             for value, channels in operation.needs(mask, self):
                 live[value] |= channels
         return live

@@ -96,6 +96,11 @@ class Operation(ABC):
     def needs(self, live: BoolArray, facts: Facts) -> list[tuple[Value, BoolArray]]:
         """The channels needed of each source so that the `live` ones of the output are right."""
 
+    def inputs(self) -> Sequence[fx.Node]:
+        """The nodes of the captured graph that are used as they are, among others."""
+        node = getattr(self, "node", None)
+        return [] if node is None else node.all_input_nodes
+
     def constants(self, facts: Facts) -> Constants:
         """Per output channel the number it always is, else NaN."""
         assert self.output is not None

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from reorder_solver.torch_adapter.rules import elementwise, layers, norms, pooling, products, shapes
+from reorder_solver.torch_adapter.rules import (
+    attention,
+    elementwise,
+    layers,
+    norms,
+    pooling,
+    products,
+    shapes,
+)
 from reorder_solver.torch_adapter.rules.table import RULES
 
-__all__ = ["RULES", "elementwise", "layers", "norms", "pooling", "products", "shapes"]
+__all__ = ["RULES", "attention", "elementwise", "layers", "norms", "pooling", "products", "shapes"]
