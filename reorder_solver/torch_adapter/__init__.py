@@ -27,8 +27,8 @@ from reorder_solver.torch_adapter.models import calibrate, load_model
 from reorder_solver.torch_adapter.plan import Pin
 from reorder_solver.torch_adapter.pruning import constrain, prune, prune_inputs, prune_outputs
 from reorder_solver.torch_adapter.report import AccessRow, Report
-from reorder_solver.torch_adapter.transformed_plan import Transformations
 from reorder_solver.torch_adapter.traffic import Traffic, copied_bytes
+from reorder_solver.torch_adapter.transformed_plan import Transformations
 
 __all__ = [
     "AccessRow",

@@ -58,7 +58,8 @@ def apply(
         raise InputError("the result has no layout to apply")
     layout.check(extraction.instance)
     attributes = {
-        name: _in_type(stored, dtype) for name, stored in extraction.captured.attributes.items()
+        name: _in_type(stored, dtype or extraction.captured.folded.get(name))
+        for name, stored in extraction.captured.attributes.items()
     }
     sequences = extraction.plan.sequences(layout)
     emitter = Emitter(

@@ -165,11 +165,13 @@ class Emitter:
                 ],
                 flow.axis,
             )
+        return self.emit(torch.index_select, made, flow.axis, self.indices(features))
+
+    def indices(self, features: IndexArray) -> fx.Node:
+        """A stored index."""
         name = self._free_name("channel_index")
-        self.values[name] = torch.from_numpy(features)
-        self.values[name] = self.values[name].to(_device(self._attributes))
-        index = self.graph.create_node("get_attr", name)
-        return self.graph.call_function(torch.index_select, (made, flow.axis, index))
+        self.values[name] = torch.from_numpy(features).to(_device(self._attributes))
+        return self.graph.create_node("get_attr", name)
 
     def _narrow(self, made: fx.Node, axis: int, start: int, length: int) -> fx.Node:
         return self.graph.call_function(torch.narrow, (made, axis, start, length))

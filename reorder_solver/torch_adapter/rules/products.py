@@ -11,6 +11,7 @@ from reorder_solver.torch_adapter.contraction import Contraction
 from reorder_solver.torch_adapter.mixing import Places
 from reorder_solver.torch_adapter.operations import Operand, PerChannel
 from reorder_solver.torch_adapter.program import NotUnderstoodError
+from reorder_solver.torch_adapter.rules import attention
 from reorder_solver.torch_adapter.rules.layers import mix
 from reorder_solver.torch_adapter.rules.table import rule
 from reorder_solver.torch_adapter.schema import bind
@@ -109,6 +110,8 @@ def _understood(context: Context, node: fx.Node, product: Product) -> Made | Non
             return _with_stored(context, node, product, factor, matrix)
     values = [context.value(factor.node) for factor in product.factors]
     if all(value is None for value in values):
+        if _of_heads(context, node, product):
+            return None
         if context.has_channels(node):
             raise NotUnderstoodError("the channels are on several axes")
         return None
@@ -162,6 +165,25 @@ def _of_values(context: Context, node: fx.Node, product: Product, label: str) ->
         raise NotUnderstoodError("operands are made of different pieces")
     context.add_sink(node, Contraction(node, sources, "its channels are summed pair by pair"))
     return None
+
+
+def _of_heads(context: Context, node: fx.Node, product: Product) -> bool:
+    """Scores of queries and keys, or values weighted by them."""
+    one, other = product.factors
+    summed = [label for label in one.labels if label not in product.labels]
+    if len(summed) != 1 or summed[0] not in other.labels:
+        return False
+    if attention.scores(context, node, product, summed[0]):
+        return True
+    for factor, weights in ((other, one), (one, other)):
+        made = [
+            label
+            for label in factor.labels
+            if label in product.labels and label not in weights.labels
+        ]
+        if len(made) == 1 and attention.weighted(context, node, product, factor, made[0]):
+            return True
+    return False
 
 
 def _beside(context: Context, node: fx.Node, product: Product, label: str) -> Made:
