@@ -46,6 +46,18 @@ def is_ready(name: str, work: Callable[[], None], end: float) -> bool:
     return True
 
 
+def wait_for_all() -> None:
+    """Wait until nothing is being compiled any more.
+
+    For whoever is about to replace built-in functions for a while, as ``torch.export`` does with
+    ``min`` and ``max``: a kernel compiled meanwhile would see the replacements and fail.
+    """
+    with _lock:
+        running = list(_compilations.values())
+    for compilation in running:
+        compilation.finished.wait()
+
+
 class _Compilation:
     """One piece of work in a thread of its own."""
 

@@ -23,10 +23,10 @@ from reorder_solver.torch_adapter.errors import CaptureError, ExportMismatchErro
 from reorder_solver.torch_adapter.extract import Extraction, extract
 from reorder_solver.torch_adapter.masks import masked
 from reorder_solver.torch_adapter.models import calibrate, load_model
-
-# from reorder_solver.torch_adapter.pruning import prune_inputs
 from reorder_solver.torch_adapter.plan import Pin
+from reorder_solver.torch_adapter.pruning import constrain, prune, prune_inputs, prune_outputs
 from reorder_solver.torch_adapter.report import AccessRow, Report
+from reorder_solver.torch_adapter.transformed_plan import Transformations
 
 __all__ = [
     "AccessRow",
@@ -36,12 +36,16 @@ __all__ = [
     "Extraction",
     "Pin",
     "Report",
+    "Transformations",
     "apply",
     "calibrate",
     "compact",
+    "constrain",
     "extract",
     "load_model",
     "masked",
     "max_relative_error",
-    #    "prune_inputs",
+    "prune",
+    "prune_inputs",
+    "prune_outputs",
 ]

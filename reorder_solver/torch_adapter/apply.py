@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from reorder_solver.torch_adapter.extract import Extraction
 
 
-def apply(extraction: Extraction, result: Result | Layout) -> nn.Module:
+def apply(
+    extraction: Extraction,
+    result: Result | Layout,
+    *,
+    dtype: torch.dtype | None = None,
+    free_copies: bool = False,
+) -> nn.Module:
     """Build the module that stores its channels as the layout says.
 
     Parameters
@@ -26,6 +32,11 @@ def apply(extraction: Extraction, result: Result | Layout) -> nn.Module:
     extraction : Extraction
     result : Result or Layout
         Of the extraction's instance.
+    dtype : torch.dtype, optional
+        Of the parameters, if not the model's. Constants are folded in that precision.
+    free_copies : bool
+        Replace every copy of scattered channels by a slice of the right size. The module then
+        computes nonsense, as fast as any layout could make it: a floor for comparisons.
 
     Returns
     -------
@@ -46,11 +57,23 @@ def apply(extraction: Extraction, result: Result | Layout) -> nn.Module:
     if layout is None:
         raise InputError("the result has no layout to apply")
     layout.check(extraction.instance)
-    plan = extraction.plan
-    emitter = Emitter(plan.facts, extraction.captured.attributes, plan.sequences(layout), {})
+    attributes = {
+        name: _in_type(stored, dtype) for name, stored in extraction.captured.attributes.items()
+    }
+    sequences = extraction.plan.sequences(layout)
+    emitter = Emitter(extraction.facts, attributes, sequences, {}, free=free_copies)
     emitter.write()
     put_back_in_place(emitter.graph)
     return _module(extraction, emitter)
+
+
+def _in_type(stored: Any, dtype: torch.dtype | None) -> Any:
+    if dtype is None or not isinstance(stored, torch.Tensor) or not stored.is_floating_point():
+        return stored
+    data = stored.detach().to(dtype)
+    if isinstance(stored, nn.Parameter):
+        return nn.Parameter(data, requires_grad=stored.requires_grad)
+    return data
 
 
 def _module(extraction: Extraction, emitter: Emitter) -> nn.Module:

@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 
 
 def build(
-    captured: Captured, rules: Mapping[str, Rule], declared: Mapping[str, BoolArray]
+    captured: Captured,
+    rules: Mapping[str, Rule],
+    declared: Mapping[str, BoolArray],
+    *,
+    compensate: bool = True,
 ) -> Program:
     """See the captured graph as a programme over channels.
 
@@ -40,8 +44,10 @@ def build(
         By operator name.
     declared : mapping of str to ndarray of bool
         By name of a weight, input features that count as wanted.
+    compensate : bool
+        Let constant channels leave normalisations over channels, whose statistics are corrected.
     """
-    context = Context(captured, declared)
+    context = Context(captured, declared, compensate=compensate)
     for node in captured.graph.nodes:
         if node.op == "placeholder":
             context.program.reasons[node] = "model input"
@@ -65,6 +71,7 @@ def _apply_rule(context: Context, node: fx.Node, rules: Mapping[str, Rule]) -> N
             return
         if made is not None:
             context.add(node, *made)
+        if made is not None or context.is_recorded(node):
             return
     except NotUnderstoodError as gap:
         context.add_opaque(node, f"{name} ({node.name}): {gap}")
@@ -80,9 +87,12 @@ def _apply_rule(context: Context, node: fx.Node, rules: Mapping[str, Rule]) -> N
 class Context:
     """What a rule may ask about the graph."""
 
-    def __init__(self, captured: Captured, declared: Mapping[str, BoolArray]) -> None:
+    def __init__(
+        self, captured: Captured, declared: Mapping[str, BoolArray], *, compensate: bool = True
+    ) -> None:
         self.program = Program(captured)
         self.declared = declared
+        self.compensate = compensate
         self.spreads: dict[fx.Node, Spread] = {}
         self.pieces: dict[fx.Node, list[Made | Spread]] = {}
         self._adopted: dict[tuple[fx.Node, int], Value] = {}
@@ -101,12 +111,22 @@ class Context:
         self.program.operations.append(operation)
         return value
 
+    def is_recorded(self, node: fx.Node) -> bool:
+        """True if the rule of `node` has recorded an operation itself."""
+        operations = self.program.operations
+        return bool(operations) and getattr(operations[-1], "node", None) is node
+
     def add_opaque(self, node: fx.Node, reason: str) -> None:
         """Record that `node` wants all its arguments as they were."""
         for one in node.all_input_nodes:
             self.settle(one)
         self.program.operations.append(Opaque(node, self.sources(node), reason))
         self.program.reasons[node] = reason
+
+    def add_sink(self, node: fx.Node, operation: Opaque) -> None:
+        """Record an operation whose result has no channels but that does not want everything."""
+        self.program.operations.append(operation)
+        self.program.reasons[node] = operation.reason
 
     def sources(self, node: fx.Node) -> list[Value]:
         """The arguments of `node` that carry channels."""

@@ -11,6 +11,7 @@ import torch
 from torch import fx, nn
 from torch.utils import _pytree as pytree
 
+from formulations.warm_up import wait_for_all
 from reorder_solver.core.errors import InputError
 from reorder_solver.torch_adapter.errors import CaptureError
 from reorder_solver.torch_adapter.functional import make_functional
@@ -85,6 +86,8 @@ def capture(model: nn.Module, example_inputs: Any) -> Captured:
         If the model cannot be captured at all.
     """
     args, kwargs = as_arguments(example_inputs)
+    # torch.export replaces built-in functions, which a kernel compiled meanwhile would trip over.
+    wait_for_all()
     program, batch, notes = _export(model, args, kwargs)
     module, graph = _functional(program)
     _sizes_from_inputs(graph)

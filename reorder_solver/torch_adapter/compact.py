@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reorder_solver.core.errors import BackendContractError, InputError
+import torch
+
+from reorder_solver.core.errors import BackendContractError
 from reorder_solver.core.evaluate import evaluate
 from reorder_solver.core.layout import Layout
 from reorder_solver.core.prices import Objective
@@ -13,24 +15,25 @@ from reorder_solver.solve import solve
 from reorder_solver.torch_adapter.apply import apply
 from reorder_solver.torch_adapter.compare import max_relative_error
 from reorder_solver.torch_adapter.errors import ExportMismatchError
+from reorder_solver.torch_adapter.exports import export_kind
 from reorder_solver.torch_adapter.extract import extract
 from reorder_solver.torch_adapter.masks import masked
+from reorder_solver.torch_adapter.pruning import constrain
 from reorder_solver.torch_adapter.report import make_report
+from reorder_solver.torch_adapter.share import shared_copies
+from reorder_solver.torch_adapter.transformed_plan import Transformations
 
 if TYPE_CHECKING:
     from torch import nn
 
     from reorder_solver.core.instance import Instance
     from reorder_solver.core.result import Result
+    from reorder_solver.torch_adapter.extract import Extraction
     from reorder_solver.torch_adapter.masks import Masks
     from reorder_solver.torch_adapter.report import Report
 
 #: Largest error of an export, relative to the scale of the output, in double precision.
 TOLERANCE = 1e-10
-
-#: Backend behind each kind of export.
-_BACKENDS = {"naive": "identity", "upscale": "upscale", "optimal": "auto"}
-_PLANNED = ("constrained", "oracle")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +64,7 @@ def compact(
     seed: int = 0,
     threads: int = 1,
     check: bool = True,
+    transformations: Transformations | None = None,
 ) -> Compacted:
     """Export a pruned model: channels dropped that nothing reads, the others in the best order.
 
@@ -71,8 +75,13 @@ def compact(
     example_inputs : tensor, tuple of tensors, or mapping of str to tensor
     masks : mapping, optional
         See :func:`masked`; where none are given they are read off exact zeros.
-    export : {"optimal", "upscale", "naive"}
-        The best order found, the order of the published heuristic, or the original order.
+    export : {"optimal", "upscale", "naive", "constrained", "oracle"}
+        ``optimal``: the best order found, and copies moved to where they cost less.
+        ``upscale``, ``naive``: the order of the published heuristic, or the original one, with
+        channels selected right before the layer that reads them. ``constrained``: as
+        ``optimal``, for masks on which all readers of a tensor agree. ``oracle``: as
+        ``optimal``, with every remaining copy replaced by a slice of the right size; it computes
+        nonsense, as fast as any order could make it.
     objective : str
         What the order is to minimise, see :func:`reorder_solver.solve.solve`.
     time_limit : float or None
@@ -81,6 +90,8 @@ def compact(
         For the solver.
     check : bool
         Compare the export with the masked model on the example inputs, in double precision.
+    transformations : Transformations, optional
+        What ``optimal``, ``constrained`` and ``oracle`` may do besides ordering; by default all.
 
     Returns
     -------
@@ -93,23 +104,44 @@ def compact(
     ExportMismatchError
         If the check finds an error above 1e-10 of the output's scale.
     """
-    _check_export(export)
-    extraction = extract(model, example_inputs, masks)
-    result = _solve(extraction.instance, export, objective, time_limit, seed, threads)
+    kind = export_kind(export)
+    if kind.joint:
+        masks = constrain(model, example_inputs, masks)
+    allowed = (transformations or Transformations()) if kind.transforms else None
+    plain = extract(model, example_inputs, masks)
+    extraction = plain.transformed(allowed) if kind.transforms else plain
+
+    def solved(problem: Extraction, backend: str) -> Result:
+        return solve(
+            problem.instance,
+            objective=objective,
+            backend=backend,
+            time_limit=time_limit,
+            seed=seed,
+            threads=threads,
+        )
+
+    result = solved(extraction, kind.backend)
+    if allowed is not None and allowed.share and result.cost and result.layout is not None:
+        copies = shared_copies(
+            extraction.plan, result.layout, time_limit=time_limit, seed=seed, threads=threads
+        )
+        if copies:
+            extraction = extraction.with_copies(copies, allowed)
+            result = solved(extraction, kind.backend)
     if result.layout is None:
         # No access is required to be a view, so any layout is a solution.
         raise BackendContractError(f"no layout, status {result.status.value}")
-    module = apply(extraction, result)
+    module = apply(extraction, result, free_copies=kind.free_copies)
     error = None
-    if check:
-        error = max_relative_error(masked(model, masks), module, example_inputs)
+    if check and not kind.free_copies:
+        precise = apply(extraction, result, dtype=torch.float64)
+        error = max_relative_error(masked(model, masks), precise, example_inputs)
         require_equal(error)
-    others = {"naive": _bytes(extraction.instance, Layout.identity(extraction.instance))}
-    rival = result
-    if export != "upscale":
-        rival = _solve(extraction.instance, "upscale", objective, time_limit, seed, threads)
+    others = {"naive": _bytes(plain.instance, Layout.identity(plain.instance))}
+    rival = result if export == "upscale" else solved(plain, "upscale")
     if rival.layout is not None:
-        others["upscale"] = _bytes(extraction.instance, rival.layout)
+        others["upscale"] = _bytes(plain.instance, rival.layout)
     report = make_report(extraction, export, result.layout, others, error)
     return Compacted(module, extraction.instance, result, report)
 
@@ -122,31 +154,6 @@ def require_equal(error: float) -> None:
             f"(at most {TOLERANCE:.0e} is rounding)",
             error,
         )
-
-
-def _check_export(export: str) -> None:
-    if export in _PLANNED:
-        raise InputError(f"export {export!r} is not supported yet; use {', '.join(_BACKENDS)}")
-    if export not in _BACKENDS:
-        raise InputError(f"unknown export {export!r}; known: {', '.join(_BACKENDS)}")
-
-
-def _solve(
-    instance: Instance,
-    export: str,
-    objective: str,
-    time_limit: float | None,
-    seed: int,
-    threads: int,
-) -> Result:
-    return solve(
-        instance,
-        objective=objective,
-        backend=_BACKENDS[export],
-        time_limit=time_limit,
-        seed=seed,
-        threads=threads,
-    )
 
 
 def _bytes(instance: Instance, layout: Layout) -> int:

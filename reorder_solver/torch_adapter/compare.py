@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from reorder_solver.torch_adapter.capture import as_arguments
+from reorder_solver.torch_adapter.copying import copy_model
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,7 +46,7 @@ def max_relative_error(
 
 
 def _run(module: nn.Module, inputs: Any, dtype: torch.dtype | None) -> Any:
-    copied = copy.deepcopy(module).eval()
+    copied = copy_model(module).eval()
     if dtype is not None:
         copied = copied.to(dtype)
     args, kwargs = pytree.tree_map(lambda leaf: _fresh(leaf, dtype), as_arguments(inputs))

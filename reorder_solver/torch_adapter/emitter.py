@@ -1,4 +1,4 @@
-"""The emitter: writes a programme down as a graph, for any choice of what is stored in which order."""
+"""The emitter: writes a programme down as a graph, whatever is stored in whichever order."""
 
 from __future__ import annotations
 
@@ -199,9 +199,20 @@ class Emitter:
             made.meta[IN_PLACE] = node.meta[IN_PLACE]
         return made
 
-    def run(self, target: Any, *args: Any) -> fx.Node:
-        """Call an operator that the model did not have."""
+    def emit(self, target: Any, *args: Any) -> fx.Node:
+        """Call an operator that the captured graph does not have."""
         return self.graph.call_function(target, args)
+
+    def buffer(self, name: str, numbers: torch.Tensor) -> fx.Node:
+        """Numbers that the model did not store, in the type of what it did."""
+        free = self._free_name(name)
+        dtype = next(
+            stored.dtype
+            for stored in self._attributes.values()
+            if isinstance(stored, torch.Tensor) and stored.is_floating_point()
+        )
+        self.values[free] = numbers.to(_device(self._attributes), dtype)
+        return self.graph.create_node("get_attr", free)
 
     def item(self, results: fx.Node, element: int) -> fx.Node:
         """One of several results."""

@@ -11,14 +11,20 @@ from reorder_solver.torch_adapter.facts import Facts
 from reorder_solver.torch_adapter.masks import masked_with_kept
 from reorder_solver.torch_adapter.plain_plan import PlainPlan
 from reorder_solver.torch_adapter.rules import RULES
+from reorder_solver.torch_adapter.share import insert_copies
+from reorder_solver.torch_adapter.transformed_plan import TransformedPlan
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
 
     from reorder_solver.core.instance import Instance
     from reorder_solver.torch_adapter.capture import Captured
-    from reorder_solver.torch_adapter.masks import Masks
+    from reorder_solver.torch_adapter.masks import DeclaredMasks, Masks
     from reorder_solver.torch_adapter.plan import Pin, Plan
+    from reorder_solver.torch_adapter.share import SharedCopy
+    from reorder_solver.torch_adapter.transformed_plan import Transformations
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,15 +34,16 @@ class Extraction:
     Attributes
     ----------
     instance : Instance
-        One access per call of a convolution or linear layer, named after the module.
+        Reads are named after modules, the other accesses after what the graph calls them.
     pins : tuple of Pin
         Every tensor that keeps its order, and why.
     notes : tuple of str
         What a user should know about the capture.
     name : str
         Class of the model.
-    captured, plan
-        The graph and what decodes a layout, for :func:`apply`.
+    captured, declared, facts, plan
+        The graph, the masks given, constants and live channels, and what decodes a layout, for
+        :func:`apply`.
     """
 
     instance: Instance
@@ -44,14 +51,34 @@ class Extraction:
     notes: tuple[str, ...]
     name: str
     captured: Captured
+    declared: DeclaredMasks
+    facts: Facts
     plan: Plan
 
     def __repr__(self) -> str:
         size = f"{len(self.instance.tensors)} tensors, {len(self.instance.accesses)} accesses"
         return f"Extraction({self.name}: {size}, {len(self.pins)} pins)"
 
+    def transformed(self, transformations: Transformations | None) -> Extraction:
+        """The problem that the same model poses with other transformations allowed."""
+        return _planned(self.name, self.captured, self.declared, self.facts, transformations)
 
-def extract(model: nn.Module, example_inputs: Any, masks: Masks | None = None) -> Extraction:
+    def with_copies(
+        self, copies: Sequence[SharedCopy], transformations: Transformations
+    ) -> Extraction:
+        """The problem with copies that several readers share."""
+        program = build(self.captured, RULES, self.declared.inputs)
+        insert_copies(program, copies)
+        facts = Facts(program, self.captured.attributes)
+        return _planned(self.name, self.captured, self.declared, facts, transformations)
+
+
+def extract(
+    model: nn.Module,
+    example_inputs: Any,
+    masks: Masks | None = None,
+    transformations: Transformations | None = None,
+) -> Extraction:
     """Read the channel-ordering problem off a model.
 
     Parameters
@@ -63,6 +90,9 @@ def extract(model: nn.Module, example_inputs: Any, masks: Masks | None = None) -
     masks : mapping, optional
         See :func:`masked`. A layer without a mask keeps the input channels whose weights are
         not exactly zero.
+    transformations : Transformations, optional
+        What may be done about copies besides ordering. By default nothing: channels are
+        selected right before the layer that reads them, one access per call of a layer.
 
     Returns
     -------
@@ -83,7 +113,21 @@ def extract(model: nn.Module, example_inputs: Any, masks: Masks | None = None) -
     copied, declared = masked_with_kept(model, masks)
     copied.eval()
     captured = capture(copied, example_inputs)
-    facts = Facts(build(captured, RULES, declared), captured.attributes)
-    name = type(model).__name__
-    plan = PlainPlan(facts, name)
-    return Extraction(plan.instance, plan.pins(), captured.notes, name, captured, plan)
+    facts = Facts(build(captured, RULES, declared.inputs), captured.attributes)
+    return _planned(type(model).__name__, captured, declared, facts, transformations)
+
+
+def _planned(
+    name: str,
+    captured: Captured,
+    declared: DeclaredMasks,
+    facts: Facts,
+    transformations: Transformations | None,
+) -> Extraction:
+    plan: Plan
+    if transformations is None:
+        plan = PlainPlan(facts, name)
+    else:
+        plan = TransformedPlan(facts, name, transformations)
+    pins, notes = plan.pins(), captured.notes
+    return Extraction(plan.instance, pins, notes, name, captured, declared, facts, plan)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from reorder_solver.torch_adapter.flow import BoolArray, Flow, IndexArray
     from reorder_solver.torch_adapter.operations import PerChannel, Place
-    from reorder_solver.torch_adapter.program import Constants, Operation, Program, Value
+    from reorder_solver.torch_adapter.program import Constants, Program, Value
 
 
 class Facts:
@@ -111,7 +111,7 @@ class Facts:
         for operation in reversed(self.program.operations):
             if operation.output is None or isinstance(operation, Mix):
                 continue
-            mask = kept[operation.output] = operation.widen(kept[operation.output])
+            mask = kept[operation.output] = operation.widen(kept[operation.output], self)
             if mask.any():
                 for value, channels in operation.needs(mask, self):
                     kept[value] |= channels
@@ -133,7 +133,7 @@ class Facts:
                 if operation.node.op != "output" and operation.node not in wanted_nodes:
                     continue
             else:
-                mask = live[operation.output] = operation.widen(live[operation.output])
+                mask = live[operation.output] = operation.widen(live[operation.output], self)
                 if not mask.any():
                     continue
             wanted_nodes.update(operation.inputs())
@@ -193,7 +193,7 @@ class _Eager:
         """One of several results."""
         return results[element]
 
-    def run(self, target: Any, *args: Any) -> Any:
+    def emit(self, target: Any, *args: Any) -> Any:
         """Run an operator that the model did not have."""
         return target(*args)
 
@@ -266,4 +266,4 @@ def elements(example: torch.Tensor) -> int:
     return math.prod(int(hint(size)) for size in example.shape)
 
 
-__all__ = ["Facts", "Operation", "elements", "filled_arguments", "hint"]
+__all__ = ["Facts", "elements", "filled_arguments", "hint"]

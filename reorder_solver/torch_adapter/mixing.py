@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from reorder_solver.torch_adapter.program import Operation, Source, marked
+from reorder_solver.torch_adapter.program import Operation, Source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,21 @@ if TYPE_CHECKING:
     from reorder_solver.torch_adapter.emitter import Emitter
     from reorder_solver.torch_adapter.facts import Facts
     from reorder_solver.torch_adapter.flow import BoolArray, IndexArray
+    from reorder_solver.torch_adapter.operations import Place
     from reorder_solver.torch_adapter.program import Constants, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Places of an operator's arguments; None for one that takes no bias."""
+
+    input: Place = ("input", None)
+    weight: Place = ("weight", None)
+    bias: Place | None = ("bias", None)
+
+
+#: Convolutions and linear layers.
+LAYER = Places()
 
 
 class Weights:
@@ -30,26 +45,33 @@ class Weights:
     rows, columns : int
         The axes of output and of input features.
     bias : str or None
+    places : Places
     """
 
     def __init__(
-        self, name: str, tensor: torch.Tensor, rows: int, columns: int, bias: str | None
+        self,
+        name: str,
+        tensor: torch.Tensor,
+        rows: int,
+        columns: int,
+        bias: str | None,
+        places: Places = LAYER,
     ) -> None:
+        self.places = places
         self.name = name
         self.rows = rows
         self.columns = columns
         self.bias = bias
-        self._tensor = tensor
-        self._by_column: torch.Tensor | None = None
+        self.tensor = tensor
 
     def matrix(self) -> torch.Tensor:
         """Rows by columns by everything else, in double precision."""
-        moved = self._tensor.detach().movedim((self.rows, self.columns), (0, 1))
+        moved = self.tensor.detach().movedim((self.rows, self.columns), (0, 1))
         return moved.reshape(moved.shape[0], moved.shape[1], -1).to("cpu", torch.float64)
 
     def used(self) -> BoolArray:
         """True where a row and a column meet in an entry that is not zero."""
-        moved = self._tensor.detach().movedim((self.rows, self.columns), (0, 1))
+        moved = self.tensor.detach().movedim((self.rows, self.columns), (0, 1))
         # A sum of absolute values is zero only if all are, and much faster than any().
         entries = moved if moved.ndim == 2 else moved.abs().flatten(2).sum(2)
         found: BoolArray = entries.ne(0).cpu().numpy()
@@ -57,7 +79,7 @@ class Weights:
 
 
 class Mix(Operation):
-    """A convolution without groups, or a linear layer.
+    """A convolution without groups, a linear layer, or another product with a stored matrix.
 
     Parameters
     ----------
@@ -70,7 +92,8 @@ class Mix(Operation):
         Input features that are wanted even where all their weights are zero.
     padded : bool
         True if an input that is constant need not make an output that is: zeros are put around
-        it. Such constants are not folded into the bias, but all into one channel.
+        it. Such constants are not folded into the bias, but all into one channel. So are those
+        of an operator without a bias.
 
     Notes
     -----
@@ -94,7 +117,7 @@ class Mix(Operation):
         self.source = source
         self.weights = weights
         self.module = module
-        self.padded = padded
+        self.padded = padded or weights.places.bias is None
         used = weights.used()
         starts = np.cumsum(source.flow.sizes) - source.flow.sizes
         self._used: BoolArray = np.logical_or.reduceat(used, starts, axis=1)
@@ -196,10 +219,12 @@ class Mix(Operation):
         weight = emitter.parameter(
             self.weights.name, indices, before=prepare, after=None if bool(keep.all()) else edit
         )
-        bias = self._lower_bias(sequence, emitter)
-        return emitter.call(
-            self.node, {("input", None): read, ("weight", None): weight, ("bias", None): bias}
-        )
+        offset = self._offset(facts.constants(self.source))
+        places = self.weights.places
+        replaced: dict[Place, fx.Node | None] = {places.input: read, places.weight: weight}
+        if places.bias is not None:
+            replaced[places.bias] = lower_bias(self.weights, offset, sequence, emitter)
+        return emitter.call(self.node, replaced)
 
     def _carried(self, facts: Facts) -> Fold:
         """All constant columns in one."""
@@ -208,20 +233,25 @@ class Mix(Operation):
         assert carrier is not None
         return Fold(self.weights.columns, carrier, inputs / inputs[carrier], self.source.flow.block)
 
-    def _lower_bias(self, sequence: IndexArray, emitter: Emitter) -> fx.Node | None:
-        facts = emitter.facts
-        offset = self._offset(facts.constants(self.source))[sequence]
-        if self.weights.bias is None and not offset.any():
-            return None
-        shift = torch.from_numpy(offset)
-        if self.weights.bias is None:
-            name = self.weights.name.removesuffix("weight") + "bias"
-            return emitter.new_parameter(name, shift, like=self.weights.name)
-        if not offset.any():
-            return emitter.parameter(self.weights.bias, {0: sequence})
+
+def lower_bias(
+    weights: Weights, offset: Constants, sequence: IndexArray, emitter: Emitter
+) -> fx.Node | None:
+    """The bias of some rows, with what constant inputs add to it."""
+    shift = torch.from_numpy(offset[sequence])
+    if weights.bias is not None:
+        if not shift.any():
+            return emitter.parameter(weights.bias, {0: sequence})
         return emitter.parameter(
-            self.weights.bias, {0: sequence}, after=lambda bias: bias + shift.to(bias)
+            weights.bias,
+            {0: sequence},
+            after=lambda bias: (bias.double() + shift.to(bias.device)).to(bias.dtype),
         )
+    if not shift.any():
+        return None
+    stem = weights.name.removesuffix("weight")
+    name = f"{stem}bias" if stem != weights.name else f"{stem}_bias"
+    return emitter.new_parameter(name, shift, like=weights.name)
 
 
 class Fold:
@@ -243,112 +273,3 @@ class Fold:
         folded = columns.clone()
         folded[..., self._carrier, :] = combined.to(weight.dtype)
         return folded.flatten(-2).movedim(-1, self._axis)
-
-
-class GroupedMix(Operation):
-    """A convolution in groups: each group of outputs reads its own group of inputs.
-
-    Groups stay whole and in order; whole groups may go, and within the others equally many
-    inputs and outputs stay, the least that serve all.
-    """
-
-    ordered = True
-
-    def __init__(
-        self,
-        node: fx.Node,
-        source: Value,
-        weights: Weights,
-        groups: int,
-        module: str,
-    ) -> None:
-        self.node = node
-        self.source = source
-        self.weights = weights
-        self.groups = groups
-        self.module = module
-        used = weights.used()
-        self._outputs = used.shape[0] // groups
-        self._inputs = used.shape[1]
-        self._used = used
-
-    def sources(self) -> Sequence[Source]:
-        """The input."""
-        return [Source(self.source, None)]
-
-    def _meets(self, group: int) -> tuple[slice, slice]:
-        rows = slice(group * self._outputs, (group + 1) * self._outputs)
-        return rows, slice(group * self._inputs, (group + 1) * self._inputs)
-
-    def constants(self, facts: Facts) -> Constants:
-        """Rows that only meet zeros."""
-        assert self.output is not None
-        zero = facts.constants(self.source) == 0
-        found = np.full(self.output.channels, np.nan)
-        bias = np.zeros(self.output.channels)
-        if self.weights.bias is not None:
-            bias = facts.attribute(self.weights.bias).detach().double().cpu().numpy()
-        for group in range(self.groups):
-            rows, columns = self._meets(group)
-            known = ~(self._used[rows] & ~zero[columns]).any(axis=1)
-            found[rows] = np.where(known, bias[rows], np.nan)
-        return found
-
-    def widen(self, live: BoolArray) -> BoolArray:
-        """Whole groups go; the others keep equally many outputs."""
-        return _even(live.reshape(self.groups, -1)).ravel()
-
-    def wanted(self, live: BoolArray, facts: Facts) -> BoolArray:
-        """Input channels, equally many in each group that has a live output."""
-        zero = facts.constants(self.source) == 0
-        wanted = np.zeros((self.groups, self._inputs), dtype=np.bool_)
-        alive = live.reshape(self.groups, -1).any(axis=1)
-        for group in np.flatnonzero(alive):
-            rows, columns = self._meets(int(group))
-            wanted[group] = self._used[rows][live[rows]].any(axis=0) & ~zero[columns]
-        return _even(wanted, alive).ravel()
-
-    def needs(self, live: BoolArray, facts: Facts) -> list[tuple[Value, BoolArray]]:
-        """The wanted channels."""
-        return [(self.source, self.wanted(self.widen(live), facts))]
-
-    def lower(self, sequence: IndexArray, emitter: Emitter) -> fx.Node:
-        """The operator on whole groups in order, and a choice of the result."""
-        assert self.output is not None
-        made = self.widen(marked(self.output.channels, sequence))
-        order = np.flatnonzero(made)
-        inputs = np.flatnonzero(self.wanted(made, emitter.facts))
-        groups = int(np.unique(order // self._outputs).size)
-        per_group = torch.from_numpy((inputs % self._inputs).reshape(-1, inputs.size // groups))
-        per_row = per_group.repeat_interleave(order.size // groups, dim=0)
-
-        def edit(weight: torch.Tensor) -> torch.Tensor:
-            """Each row with the columns of its group."""
-            rows = torch.arange(len(weight), device=weight.device)
-            return weight[rows[:, None], per_row.to(weight.device)]
-
-        weight = emitter.parameter(self.weights.name, {0: order}, after=edit)
-        bias = None
-        if self.weights.bias is not None:
-            bias = emitter.parameter(self.weights.bias, {0: order})
-        node = emitter.call(
-            self.node,
-            {
-                ("input", None): emitter.get(self.source, inputs),
-                ("weight", None): weight,
-                ("bias", None): bias,
-                ("groups", None): groups,
-            },
-        )
-        return emitter.select(node, self.output.flow, order, sequence)
-
-
-def _even(wanted: BoolArray, alive: BoolArray | None = None) -> BoolArray:
-    """The least superset with equally many members, at least one, in each row that is alive."""
-    rows = wanted.any(axis=1) if alive is None else alive
-    if not rows.any():
-        return np.zeros_like(wanted)
-    most = max(1, int(wanted[rows].sum(axis=1).max()))
-    ranks = np.argsort(np.argsort(~wanted, axis=1, kind="stable"), axis=1, kind="stable")
-    even: BoolArray = (ranks < most) & rows[:, None]
-    return even

@@ -77,7 +77,7 @@ class Adopt(Operation):
         """Nothing that has channels."""
         return []
 
-    def widen(self, live: BoolArray) -> BoolArray:
+    def widen(self, live: BoolArray, facts: Facts) -> BoolArray:
         """All or nothing."""
         return np.full_like(live, live.any())
 
@@ -223,7 +223,7 @@ class Inseparable(PerChannel):
     Normalisations whose statistics take in every channel.
     """
 
-    def widen(self, live: BoolArray) -> BoolArray:
+    def widen(self, live: BoolArray, facts: Facts) -> BoolArray:
         """All or nothing."""
         return np.full_like(live, live.any())
 
@@ -234,7 +234,7 @@ class Inseparable(PerChannel):
 
     def needs(self, live: BoolArray, facts: Facts) -> list[tuple[Value, BoolArray]]:
         """All channels, if any is live."""
-        return super().needs(self.widen(live), facts)
+        return super().needs(self.widen(live, facts), facts)
 
     def lower(self, sequence: IndexArray, emitter: Emitter) -> fx.Node:
         """The operator on everything, as it is stored, and a choice of the result."""

@@ -106,7 +106,7 @@ class Operation(ABC):
         assert self.output is not None
         return np.full(self.output.channels, np.nan)
 
-    def widen(self, live: BoolArray) -> BoolArray:
+    def widen(self, live: BoolArray, facts: Facts) -> BoolArray:
         """The least set of output channels, including `live`, that can be made."""
         return live
 

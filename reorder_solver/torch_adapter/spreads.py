@@ -220,13 +220,13 @@ def bundle(spread: Spread, axis: int) -> Bundle:
 
     def finish(emitter: Emitter, made: Any, shape: tuple[int, ...]) -> Any:
         if len(shape) > 1:
-            made = emitter.run(aten.unflatten.int, made, start, list(shape))
+            made = emitter.emit(aten.unflatten.int, made, start, list(shape))
         for one in sorted((place[one] for one in gone), reverse=True):
-            made = emitter.run(aten.squeeze.dim, made, one)
+            made = emitter.emit(aten.squeeze.dim, made, one)
         if dims != sorted(dims):
-            made = emitter.run(aten.permute.default, made, dims)
+            made = emitter.emit(aten.permute.default, made, dims)
         for one in new:
-            made = emitter.run(aten.unsqueeze.default, made, one)
+            made = emitter.emit(aten.unsqueeze.default, made, one)
         return made
 
     return Bundle(spread.source, spread.labels, spread.axes.index(axis), finish)

@@ -103,6 +103,9 @@ class Tensors:
         base, index = resolve(value)
         return self._atoms[base].take(index)
 
+    def __contains__(self, value: Value) -> bool:
+        return value in self._atoms
+
     def numbers(self, value: Value) -> IndexArray:
         """A number for each channel of a live value, the same for the same channel of a tensor."""
         atoms = self.atoms(value)

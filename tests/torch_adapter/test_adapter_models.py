@@ -1,4 +1,4 @@
-"""Loading, calibrating, scoring and comparing models."""
+"""Loading, calibrating and comparing models."""
 
 from __future__ import annotations
 
@@ -6,17 +6,10 @@ import math
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import torch
 from adapter_nets import (
-    Dense,
-    FlattenHead,
-    Grouped,
-    InputMixed,
     Residual,
-    Shared,
-    Unknown,
     build,
     image,
 )
@@ -91,65 +84,6 @@ def test_calibration_sets_statistics_and_nothing_else() -> None:
         normed = model.eval().norm(model.stem(image(8)))
     assert normed.mean((0, 2, 3)).abs().max() < 1e-5
     assert (normed.var((0, 2, 3)) - 1).abs().max() < 1e-3
-
-
-def test_every_layer_drops_its_lowest_scored_inputs() -> None:
-    """By the norm of their weights; layers that read the model's input drop nothing."""
-    model = build(Residual)
-    for score, order in (("l1", 1), ("l2", 2)):
-        masks = ta.prune_inputs(model, image(), score, 0.3)
-        assert set(masks) == {"block.0.0", "block.0.3", "block.1.0", "block.1.3", "head"}
-        for name, sides in masks.items():
-            weight = model.get_submodule(name).weight.detach().double()
-            norms = weight.transpose(0, 1).flatten(1).norm(p=order, dim=1).numpy()
-            kept = sides["input"]
-            assert (~kept).sum() == int(0.3 * kept.size)
-            assert norms[~kept].max() < norms[kept].min()
-
-
-def test_random_scores_depend_on_seed_and_layer_only() -> None:
-    """Two layers of one shape differ, two calls do not."""
-    model = build(Residual)
-    one, same = (ta.prune_inputs(model, image(), "random", 0.5, seed=1) for _ in range(2))
-    other = ta.prune_inputs(model, image(), "random", 0.5, seed=2)
-    for name in one:
-        assert np.array_equal(one[name]["input"], same[name]["input"])
-    assert any((one[name]["input"] != other[name]["input"]).any() for name in one)
-    assert (one["block.0.0"]["input"] != one["block.1.0"]["input"]).any()
-
-
-def test_a_linear_layer_behind_a_flatten_drops_whole_channels() -> None:
-    """All features of a channel stay or go together."""
-    model = build(FlattenHead)
-    masks = ta.prune_inputs(model, image(), "l2", 0.5)
-    blocks = masks["fc"]["input"].reshape(6, 64)
-    assert (blocks.all(axis=1) | ~blocks.any(axis=1)).all()
-    assert blocks.any(axis=1).sum() == 3
-    assert masks["again"]["input"].sum() == 5
-
-
-def test_what_is_pruned_and_what_is_not() -> None:
-    """Grouped layers and readers of the raw input stay; shared ones count once; pins do not."""
-    assert set(ta.prune_inputs(build(Grouped), image())) == {"second", "head"}
-    assert set(ta.prune_inputs(build(InputMixed), image())) == {"head"}
-    assert set(ta.prune_inputs(build(Shared), image())) == {"both", "head"}
-    assert set(ta.prune_inputs(build(Unknown), image())) == {"second", "third", "head"}
-    masks = ta.prune_inputs(build(Dense), image(), amount=1.0)
-    assert not any(sides["input"].any() for sides in masks.values())
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"score": "l3"}, "unknown score 'l3'; known: l1, l2, random"),
-        ({"amount": 1.5}, "amount must be from 0 to 1"),
-        ({"amount": float("nan")}, "amount must be from 0 to 1"),
-    ],
-)
-def test_wrong_pruning_options_are_input_errors(options: dict[str, object], message: str) -> None:
-    """Each says what would be right."""
-    with pytest.raises(rs.InputError, match=message):
-        ta.prune_inputs(build(Residual), image(), **options)
 
 
 def test_error_is_relative_to_the_scale_of_each_output() -> None:

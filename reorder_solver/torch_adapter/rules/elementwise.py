@@ -13,7 +13,7 @@ from reorder_solver.torch_adapter.flow import Flow
 from reorder_solver.torch_adapter.operations import Operand, PerChannel
 from reorder_solver.torch_adapter.program import NotUnderstoodError
 from reorder_solver.torch_adapter.rules.table import rule
-from reorder_solver.torch_adapter.schema import bind, operator_name
+from reorder_solver.torch_adapter.schema import bind, operator_name, schema_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,7 +51,7 @@ def _overloads() -> Iterator[str]:
         name, _, wanted = entry.partition(".")
         packet = getattr(torch.ops.aten, name, None)
         for overload in packet.overloads() if packet is not None else ():
-            schema = getattr(packet, overload)._schema
+            schema = schema_of(getattr(packet, overload))
             plain = (
                 [str(one.type) for one in schema.returns] == ["Tensor"]
                 and str(schema.arguments[0].type) in ("Tensor", "Scalar", "number")

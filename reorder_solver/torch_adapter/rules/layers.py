@@ -1,4 +1,4 @@
-"""Operators with weights: those that mix channels, and the per-channel ones."""
+"""Convolutions and linear layers: they mix channels, or are depthwise."""
 
 from __future__ import annotations
 
@@ -7,52 +7,83 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reorder_solver.torch_adapter.flow import Flow
-from reorder_solver.torch_adapter.mixing import GroupedMix, Mix, Weights
+from reorder_solver.torch_adapter.grouped import Blocks, GroupedMix
+from reorder_solver.torch_adapter.mixing import LAYER, Mix, Places, Weights
 from reorder_solver.torch_adapter.operations import Operand, PerChannel
 from reorder_solver.torch_adapter.program import NotUnderstoodError
+from reorder_solver.torch_adapter.rules.norms import Unscaled
 from reorder_solver.torch_adapter.rules.table import rule
 from reorder_solver.torch_adapter.schema import bind
 
 if TYPE_CHECKING:
+    import torch
     from torch import fx
 
     from reorder_solver.torch_adapter.build import Context, Made
-    from reorder_solver.torch_adapter.facts import Facts
-    from reorder_solver.torch_adapter.program import Constants
+    from reorder_solver.torch_adapter.operations import Place
 
-#: Operator to number of spatial axes.
-_CONVOLUTIONS = {
-    f"aten.conv{spatial}d.{overload}": spatial
+_CONVOLUTIONS = tuple(
+    f"aten.conv{spatial}d.{overload}"
     for spatial in (1, 2, 3)
     for overload in ("default", "padding")
-}
+)
+_TRANSPOSED = (
+    "aten.conv_transpose1d.default",
+    "aten.conv_transpose2d.input",
+    "aten.conv_transpose3d.input",
+)
 
 
-@rule(*_CONVOLUTIONS)
-def convolution(context: Context, node: fx.Node) -> Made:
+@rule(*_CONVOLUTIONS, *_TRANSPOSED, "aten.convolution.default")
+def convolution(context: Context, node: fx.Node) -> Made | None:
     """A dense one reads all its input channels; a depthwise one handles each by itself."""
     bound = bind(node)
     groups = bound["groups"]
-    if context.rank(bound["input"]) != _CONVOLUTIONS[str(node.target)] + 2:
-        raise NotUnderstoodError("the input has no batch axis")
     weight = context.attribute(bound["weight"])
-    channels = context.size(bound["input"], 1)
+    if context.rank(bound["input"]) != weight.ndim:
+        raise NotUnderstoodError("the input has no batch axis")
+    transposed = bound.get("transposed", "transpose" in str(node.target))
+    padded = _is_padded(bound["padding"])
+    if transposed:
+        padded = not _touches_once(bound, weight)
     if groups == 1:
-        return _mix(context, node, axis=1, padded=_is_padded(bound["padding"]))
-    if groups == channels:
-        return _depthwise(context, node, int(weight.shape[0]) // groups)
+        axes = (1, 0) if transposed else (0, 1)
+        return mix(context, node, LAYER, axes, channels=1, padded=padded)
+    channels = context.size(bound["input"], 1)
+    outputs = int(weight.shape[1]) if transposed else int(weight.shape[0]) // groups
+    if groups == channels and not (transposed and outputs > 1):
+        return _depthwise(context, node, outputs)
     source = context.on_axis(bound["input"], 1)
     if source.flow.block != 1:
         raise NotUnderstoodError("a grouped convolution of blocks of features")
     name = str(bound["weight"].target)
+    weights = Weights(name, weight, 0, 1, stored_bias(context, bound["bias"]))
     operation = GroupedMix(
         node,
         source,
-        Weights(name, weight, 0, 1, _bias(context, bound)),
-        groups,
+        weights,
+        Blocks(groups, outputs, channels // groups, transposed),
         context.module_path(node, name),
+        context.declared.get(name),
+        padded=padded,
     )
-    return operation, Flow.single(1, int(weight.shape[0]))
+    return operation, Flow.single(1, groups * outputs)
+
+
+def _touches_once(bound: dict[str, Any], weight: torch.Tensor) -> bool:
+    """True if a transposed convolution makes each output of one input, by one weight."""
+    plain = all(size == 1 for size in (*weight.shape[2:], *_as_list(bound["stride"])))
+    return plain and not any((*_as_list(bound["padding"]), *_as_list(bound["output_padding"])))
+
+
+def _as_list(setting: Any) -> list[Any]:
+    return list(setting) if isinstance(setting, list | tuple) else [setting]
+
+
+def _is_padded(padding: Any) -> bool:
+    if isinstance(padding, str):
+        return padding != "valid"
+    return any(_as_list(padding))
 
 
 def _depthwise(context: Context, node: fx.Node, multiplier: int) -> Made | None:
@@ -63,7 +94,7 @@ def _depthwise(context: Context, node: fx.Node, multiplier: int) -> Made | None:
     if source.flow.block != 1:
         raise NotUnderstoodError("a depthwise convolution of blocks of features")
     parameters = {("weight", None): (str(bound["weight"].target), 0)}
-    bias = _bias(context, bound)
+    bias = stored_bias(context, bound["bias"])
     if bias is not None:
         parameters["bias", None] = bias, 0
     index = np.arange(source.channels)
@@ -72,6 +103,7 @@ def _depthwise(context: Context, node: fx.Node, multiplier: int) -> Made | None:
         [Operand(("input", None), source, index)],
         parameters,
         {("groups", None): lambda sequence: int(sequence.size)},
+        settled=Unscaled(parameters, np.full(source.channels, multiplier)),
     )
     return operation, Flow.single(1, source.channels, multiplier)
 
@@ -87,97 +119,59 @@ def linear(context: Context, node: fx.Node) -> Made | None:
     if value is not None and value.flow.axis != last:
         index = np.arange(value.channels)
         return PerChannel(node, [Operand(("input", None), value, index)]), value.flow
-    return _mix(context, node, axis=last, padded=False)
+    if context.attribute(bound["weight"]).ndim != 2:
+        raise NotUnderstoodError("the weight is no matrix")
+    return mix(context, node, LAYER, (0, 1), channels=last, padded=False)
 
 
-def _mix(context: Context, node: fx.Node, axis: int, *, padded: bool) -> Made:
-    bound = bind(node)
-    weight = context.attribute(bound["weight"])
-    bias = _bias(context, bound)
-    source = context.on_axis(bound["input"], axis)
-    if source.flow.width != weight.shape[1]:
+def mix(
+    context: Context,
+    node: fx.Node,
+    places: Places,
+    axes: tuple[int, int],
+    *,
+    channels: int,
+    made: int | None = None,
+    padded: bool,
+) -> Made:
+    """A product with a stored weight whose output and input features are on `axes`.
+
+    `channels` is the axis of the input that is read, `made` the axis of the output's own.
+    """
+    rows, columns = axes
+    given = argument(node, places.weight)
+    weight = context.attribute(given)
+    source = context.on_axis(argument(node, places.input), channels)
+    if source.flow.width != weight.shape[columns]:
         raise NotUnderstoodError("the weight does not fit the input")
-    name = str(bound["weight"].target)
+    bias = None if places.bias is None else stored_bias(context, argument(node, places.bias))
+    name = str(given.target)
+    declared = context.declared.get(name)
     operation = Mix(
         node,
         source,
-        Weights(name, weight, 0, 1, bias),
+        Weights(name, weight, rows, columns, bias, places),
         context.module_path(node, name),
-        context.declared.get(name),
+        declared if declared is not None and declared.size == source.flow.width else None,
         padded=padded,
     )
-    return operation, Flow.single(axis, int(weight.shape[0]))
+    return operation, Flow.single(channels if made is None else made, int(weight.shape[rows]))
 
 
-def _bias(context: Context, bound: dict[str, Any]) -> str | None:
-    if bound["bias"] is None:
+def argument(node: fx.Node, place: Place) -> Any:
+    """What a call is given at a place."""
+    name, element = place
+    found = bind(node)[name]
+    return found if element is None else found[element]
+
+
+def stored_bias(context: Context, bias: Any) -> str | None:
+    """The name of a bias."""
+    if bias is None:
         return None
-    context.attribute(bound["bias"])
-    return str(bound["bias"].target)
-
-
-def _is_padded(padding: Any) -> bool:
-    if isinstance(padding, str):
-        return padding != "valid"
-    return any(padding) if isinstance(padding, list | tuple) else bool(padding)
-
-
-@rule("aten.batch_norm.default")
-def batch_norm(context: Context, node: fx.Node) -> Made | None:
-    """In evaluation mode, a scale and a shift per channel."""
-    bound = bind(node)
-    if bound["training"] or bound["running_mean"] is None or bound["running_var"] is None:
-        raise NotUnderstoodError("batch statistics are computed")
-    return _scale_and_shift(context, node)
-
-
-@rule("aten._native_batch_norm_legit_no_training.default")
-def native_batch_norm(context: Context, node: fx.Node) -> None:
-    """The same, with further results that nobody uses."""
-    made = _scale_and_shift(context, node, element=0)
-    if made is not None:
-        context.pieces[node] = [made]
-
-
-def _scale_and_shift(context: Context, node: fx.Node, element: int | None = None) -> Made | None:
-    bound = bind(node)
-    if context.value(bound["input"]) is None:
-        return None
-    source = context.on_axis(bound["input"], 1)
-    parameters = {}
-    for argument in ("weight", "bias", "running_mean", "running_var"):
-        if bound[argument] is not None:
-            context.attribute(bound[argument])
-            parameters[argument, None] = str(bound[argument].target), 0
-    operation = PerChannel(
-        node,
-        [Operand(("input", None), source, np.arange(source.channels))],
-        parameters,
-        settled=_Unscaled(parameters, source.flow),
-        element=element,
-    )
-    return operation, source.flow
-
-
-class _Unscaled:
-    """Channels of a normalisation whose scale is zero: their shift is all that is left."""
-
-    def __init__(self, parameters: dict[Any, tuple[str, int]], flow: Flow) -> None:
-        self._scale = parameters.get(("weight", None))
-        self._shift = parameters.get(("bias", None))
-        self._flow = flow
-
-    def __call__(self, facts: Facts) -> Constants:
-        """The shift there, NaN elsewhere."""
-        found = np.full(self._flow.channels, np.nan)
-        if self._scale is None or self._flow.block != 1:
-            return found
-        zero = facts.attribute(self._scale[0]).detach().eq(0).cpu().numpy()
-        shift = np.zeros(found.shape)
-        if self._shift is not None:
-            shift = facts.attribute(self._shift[0]).detach().double().cpu().numpy()
-        found[zero] = shift[zero]
-        return found
+    if context.attribute(bias).ndim != 1:
+        raise NotUnderstoodError("the bias is no vector")
+    return str(bias.target)
 
 
 @rule("aten.prelu.default")

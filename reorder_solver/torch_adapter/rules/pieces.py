@@ -1,4 +1,4 @@
-"""Operators that put values together and take them apart: concatenation, splits, slices, indices."""
+"""Operators that put values together and take them apart: cat, splits, slices, indices."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def _reduced(node: fx.Node, rank: int) -> set[int]:
 
 def _ignores_zeros(node: fx.Node) -> bool:
     order = bind(node).get("ord", bind(node).get("p", 2))
-    return order is None or (isinstance(order, int | float) and 0 < order)
+    return order is None or (isinstance(order, int | float) and order > 0)
 
 
 class _AnyOrder:
@@ -162,7 +162,7 @@ class _AnyOrder:
             made = emitter.item(made, self._element)
         share = self.source.flow.count(channels) / self.source.flow.width
         if self._mean and share != 1:
-            made = emitter.run(torch.ops.aten.mul.Scalar, made, share)
+            made = emitter.emit(torch.ops.aten.mul.Scalar, made, share)
         return made
 
 
