@@ -31,7 +31,7 @@ import zoo
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SIDES = ("input", "output", "both", "mixed", "joint")
+SIDES = ("input", "output", "both", "mixed", "joint", "every")
 COLUMNS = {
     "case": "model",
     "side": "side",

@@ -15,6 +15,7 @@ SETTINGS = [
     (0.5, "output", 0.0),
     (0.5, "mixed", 0.0),
     (0.9, "mixed", 0.9),
+    (0.25, "every", 0.0),
 ]
 
 
@@ -42,12 +43,12 @@ def test_exports_equal_the_masked_model(
         assert found.verdict == "equal", found
 
 
-@pytest.mark.parametrize("side", ["input", "output"])
+@pytest.mark.parametrize("side", ["input", "output", "every"])
 def test_a_small_one(side: str) -> None:
     """In every run of the tests."""
-    pruned = zoo.Pruned.make(zoo.find("squeezenet1_1"), side, 0.5)
-    assert pruned.masks
-    assert {frozenset(sides) for sides in pruned.masks.values()} == {frozenset([side])}
+    pruned = zoo.Pruned.make(zoo.find("squeezenet1_1"), side, 0.25)
+    sides = {side} if side != "every" else {"input", "output"}
+    assert {frozenset(found) for found in pruned.masks.values()} == {frozenset(sides)}
     (found,) = pruned.outcomes(["naive"])
     assert (found.verdict, found.failure) == ("equal", ""), found
     assert found.sensitivity > 1e-3

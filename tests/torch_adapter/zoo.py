@@ -11,16 +11,19 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
 from reorder_solver import torch_adapter as ta
+from reorder_solver.torch_adapter import layer_weights
 from reorder_solver.torch_adapter.capture import capture
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+SIDES: tuple[layer_weights.Side, ...] = ("input", "output")
 EXPORTS = ("naive", "upscale", "optimal")
 #: The largest error of an export, relative to the scale of the output.
 TOLERANCE = 1e-10
@@ -292,8 +295,8 @@ class Pruned:
 
     Attributes
     ----------
-    side : {"input", "output", "both", "mixed", "joint"}
-        As for :func:`prune`.
+    side : {"input", "output", "both", "mixed", "joint", "every"}
+        As for :func:`prune`; ``every``: see :func:`masks_everywhere`.
     correlation : float
         0 for masks by the L2 norm, each layer for itself; else random and correlated.
     """
@@ -311,16 +314,13 @@ class Pruned:
     ) -> Pruned:
         """Prune; give the norms the statistics that they have behind the masks."""
         model = network(case)
-        score = "random" if correlation else "l2"
-        masks = ta.prune(
-            model,
-            images(case, 2),
-            score,
-            amount,
-            seed,
-            side=side,
-            correlation=correlation,
-        )
+        if side == "every":
+            masks = masks_everywhere(model, amount, seed)
+        else:
+            score = "random" if correlation else "l2"
+            masks = ta.prune(
+                model, images(case, 2), score, amount, seed, side=side, correlation=correlation
+            )
         return cls(case, side, amount, correlation, _settled(case, model, masks), masks)
 
     def reference(self) -> nn.Module:
@@ -358,6 +358,23 @@ class Pruned:
         found.pins, found.reasons = len({pin.tensor for pin in pins}), tuple(p.reason for p in pins)
         found.notes = tuple(out.report.notes)
         found.error = worst_error(self.case, self.reference(), out.module)
+
+
+def masks_everywhere(model: nn.Module, amount: float, seed: int) -> dict[str, Any]:
+    """Random masks for every side of every layer that takes one.
+
+    Depthwise layers and norms, layers that compute their weights from the masked ones, and those
+    at the model's input and output: all that pruning leaves alone.
+    """
+    rng = np.random.default_rng(seed)
+    masks: dict[str, Any] = {}
+    for name, module in model.named_modules():
+        weight = dict(module.named_parameters(recurse=False)).get("weight")
+        for side in SIDES:
+            if weight is not None and layer_weights.maskable(module, side):
+                size = layer_weights.channels(module, side)
+                masks.setdefault(name, {})[side] = rng.random(size) >= amount
+    return masks
 
 
 def _settled(case: Case, model: nn.Module, masks: dict[str, Any]) -> nn.Module:
