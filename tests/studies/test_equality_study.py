@@ -40,14 +40,14 @@ def test_failures_do_not_stop_it(
     class Wrong:
         def outcomes(self, exports: list[str], **options: Any) -> Any:
             for export in exports:
-                yield study.zoo.Outcome("x", "input", export, 0.5, 0.0, 1e-9, 1.0)
+                yield study.zoo_checks.Outcome("x", "input", export, 0.5, 0.0, 1e-9, 1.0)
 
     def make(case: Any, *_: Any) -> Wrong:
         if case.name == "alexnet":
             raise RuntimeError("no luck\nat all")
         return Wrong()
 
-    monkeypatch.setattr(study.zoo.Pruned, "make", make)
+    monkeypatch.setattr(study.zoo_checks.Pruned, "make", make)
     arguments = ["alexnet", "timm:dla34", "--export", "naive", "--export", "optimal"]
     assert study.main(arguments) == 1
     printed = capsys.readouterr().out
