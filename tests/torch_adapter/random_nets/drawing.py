@@ -22,7 +22,7 @@ WIDEST = 24
 #: Results of these may or may not share memory with their source, by its memory format; nothing
 #: may be written to either of them afterwards, since the model's own meaning would depend on it.
 _PERHAPS_VIEWS = re.compile(
-    r"(?<!un)flatten\(|reshape\(|contiguous\(|expand|einsum|unbind|chunk|split|\bto\("
+    r"(?<!un)flatten\(|reshape\(|contiguous\(|expand|einsum|unbind|chunk|split|shuffle|\bto\("
 )
 
 
@@ -158,6 +158,10 @@ class Drawing:
 
     def writable(self, x: Value) -> None:
         self.require(self._memory(x.number) not in self._frozen)
+
+    def apart(self, x: Value, y: Value) -> None:
+        """Require that the two share no memory."""
+        self.require(self._memory(x.number) != self._memory(y.number))
 
     def emit(self, form: str, code: str, *sources: Value, writes: bool = False) -> Value:
         """Add a step, run it, and keep its result at a reasonable scale."""

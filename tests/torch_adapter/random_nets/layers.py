@@ -201,7 +201,8 @@ def pool(d: Drawing, x: Value) -> Value:
     ]  # fmt: skip
     if min(x.size) >= 4:
         codes += [
-            "F.max_pool2d({0}, 2)", "F.avg_pool2d({0}, 2)", "F.max_pool2d({0}, 3, 2, ceil_mode=True)",
+            "F.max_pool2d({0}, 2)", "F.avg_pool2d({0}, 2)",
+            "F.max_pool2d({0}, 3, 2, ceil_mode=True)",
             "F.lp_pool2d({0}.abs() + 0.1, 2, 2)", "F.avg_pool2d({0}, 3, 2, ceil_mode=True)",
         ]  # fmt: skip
     return d.emit("map", d.choose(codes), x)

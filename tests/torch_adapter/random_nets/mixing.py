@@ -33,7 +33,7 @@ def over_channels(d: Drawing, x: Value) -> Value:
 def softmax(d: Drawing, x: Value) -> Value:
     d.require(x.channels > 1)
     codes = ["F.softmax({0}, AXIS)", "F.log_softmax({0}, AXIS)", "{0} * F.softmax({0}, AXIS)"]
-    codes += ["F.softmin({0}, AXIS)", "{0} - {0}.mean()" if x.form == "never" else "{0}.tanh()"]
+    codes.append("F.softmin({0}, AXIS)")
     return d.emit(x.form, d.choose(codes).replace("AXIS", str(x.axis)), x)
 
 
@@ -201,10 +201,12 @@ def from_map(d: Drawing, x: Value) -> Value:
         forms = ["vector"]
     form = d.choose(forms)
     codes = {
-        "line": ["{0}.flatten(2)", "{0}.mean(2)", f"{{0}}.reshape(-1, {x.channels}, {x.size[0] * x.size[1]})"],
+        "line": ["{0}.flatten(2)", "{0}.mean(2)",
+                 f"{{0}}.reshape(-1, {x.channels}, {x.size[0] * x.size[1]})"],
         "tokens": ["{0}.flatten(2).transpose(1, 2)", "{0}.flatten(2).permute(0, 2, 1)"],
         "last": ["{0}.permute(0, 2, 3, 1)", "{0}.permute(0, 2, 3, 1).contiguous()"],
-        "vector": ["{0}.mean((2, 3))", "F.adaptive_avg_pool2d({0}, 1).flatten(1)", "{0}.amax((2, 3))",
+        "vector": ["{0}.mean((2, 3))", "F.adaptive_avg_pool2d({0}, 1).flatten(1)",
+                   "{0}.amax((2, 3))",
                    "F.adaptive_avg_pool2d({0}, 1)[:, :, 0, 0]", "{0}.mean(3).mean(2)"],
     }  # fmt: skip
     return d.emit(form, d.choose(codes[form]), x)

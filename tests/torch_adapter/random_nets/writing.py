@@ -28,7 +28,8 @@ def in_place(d: Drawing, x: Value) -> Value:
 @operator("inplace", *_ALL)
 def in_place_with_another(d: Drawing, x: Value) -> Value:
     d.writable(x)
-    y = d.other(x, new=False)
+    y = d.other(x)
+    d.apart(x, y)
     codes = [
         "{0}.add_({1})", "{0}.mul_({1})", "{0} += {1}\n{out} = {0}", "{0} *= 0.5\n{out} = {0}",
         "{0}.add_({1}, alpha=0.4)", "{0}.copy_({1} * 0.9)", "{0} -= {1}.tanh()\n{out} = {0}",
@@ -41,7 +42,8 @@ def in_place_with_another(d: Drawing, x: Value) -> Value:
 def part_in_place(d: Drawing, x: Value) -> Value:
     """Assignment to some channels."""
     d.writable(x)
-    y = d.other(x, like="size", new=False)
+    y = d.other(x, like="size")
+    d.apart(x, y)
     count = int(d.rng.integers(1, min(x.channels, y.channels) + 1))
     start = int(d.rng.integers(0, x.channels - count + 1))
     target = "{0}" + at(x, f"{start}:{start + count}")
@@ -64,7 +66,8 @@ def through_a_view(d: Drawing, x: Value) -> Value:
     d.writable(x)
     c, h, w = x.shape
     codes = [
-        "{0}.transpose(1, 2).mul_(0.6)", "{0}[:, :, 1:].relu_()", "{0}.permute(0, 2, 3, 1).add_(0.2)",
+        "{0}.transpose(1, 2).mul_(0.6)", "{0}[:, :, 1:].relu_()",
+        "{0}.permute(0, 2, 3, 1).add_(0.2)",
         "{0}[:, :, 0] = 0.3", "{0}.transpose(2, 3).relu_()", "{0}.unsqueeze(0).tanh_()",
         "{0}[..., :1].copy_({0}[..., -1:].clone())",
     ]  # fmt: skip
