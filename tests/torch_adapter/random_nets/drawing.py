@@ -83,12 +83,11 @@ class Drawing:
         self._model = nn.Module()
         self._scope: dict[str, Any] = {"torch": torch, "nn": nn, "F": F, "self": self._model}
         self._frozen: set[int] = set()
-        self.values: list[Value] = []
-        for number, shape in enumerate(inputs):
-            data = torch.from_numpy(self.rng.standard_normal((BATCH, *shape)))
+        self._data = [torch.from_numpy(self.rng.standard_normal((BATCH, *s))) for s in inputs]
+        self.values = [Value(number, "map", shape) for number, shape in enumerate(inputs)]
+        for number, data in enumerate(self._data):
             self._scope[f"v{number}"] = data
-            self._frozen.add(data.untyped_storage().data_ptr())
-            self.values.append(Value(number, "map", shape))
+            self._frozen.add(self._memory(number))
 
     def chance(self, probability: float) -> bool:
         return bool(self.rng.random() < probability)
@@ -168,23 +167,29 @@ class Drawing:
         number = len(self.values)
         numbers = tuple(source.number for source in sources)
         step = Step(number, code, numbers, form, writes=writes)
-        names = {each: f"v{each}" for each in range(number + 1)}
-        with torch.no_grad():
-            exec(step.text(names), self._scope)
+        self._run(step)
         result = self._scope[f"v{number}"]
         peak = float(result.abs().max())
-        moves = float((result[0] - result[1]).abs().max())
-        if not writes and not (np.isfinite(peak) and moves > 1e-5 * peak):
-            raise RejectedError
+        # Before the checks, so that a write is undone if they fail.
+        self.values.append(Value(number, form, tuple(result.shape[1:])))
+        self.steps.append(replace(step, shape=tuple(result.shape[1:])))
+        self.require(np.isfinite(peak), self.moves(number))
         self._freeze(code, (number, *numbers), result)
-        value = Value(number, form, tuple(result.shape[1:]))
-        self.values.append(value)
-        self.steps.append(replace(step, shape=value.shape))
         if peak > 30 or (peak < 0.05 and not writes):
             factor = 2.0 ** -round(np.log2(peak / 2))
             text = f"{{0}}.mul_({factor!r})" if writes else f"{{0}} * {factor!r}"
-            return self.emit(form, text, value, writes=writes)
-        return value
+            return self.emit(form, text, self.values[-1], writes=writes)
+        return self.values[-1]
+
+    def moves(self, number: int) -> bool:
+        """Whether a value depends on the inputs by now."""
+        one, other = self._scope[f"v{number}"]
+        return bool((one - other).abs().max() > 1e-5 * max(one.abs().max(), other.abs().max()))
+
+    def _run(self, step: Step) -> None:
+        names = {each: f"v{each}" for each in (*step.sources, step.number)}
+        with torch.no_grad():
+            exec(step.text(names), self._scope)
 
     def _freeze(self, code: str, numbers: Sequence[int], result: torch.Tensor) -> None:
         if _PERHAPS_VIEWS.search(code) or 0 in result.stride():
@@ -194,9 +199,14 @@ class Drawing:
         return int(self._scope[f"v{number}"].untyped_storage().data_ptr())
 
     def undo(self, count: int) -> None:
-        """Forget all but the first `count` values."""
+        """Forget all but the first `count` values, and what was written since."""
+        first = count - len(self.inputs)
+        written = any(step.writes for step in self.steps[first:])
         del self.values[count:]
-        del self.steps[count - len(self.inputs) :]
+        del self.steps[first:]
+        if written:
+            for step in self.steps:
+                self._run(step)
 
     def program(self, outputs: Sequence[int], structure: str) -> Program:
         return Program(

@@ -29,8 +29,8 @@ STYLES: dict[str, dict[str, float]] = {
     "residual": _PLAIN | {"add": 8, "partial": 4, "nested": 3, "constant": 3, "slices": 1,
                           "shared": 2, "mul": 1, "other": 0.05},
     "transformer": {"conv": 1, "convert": 2, "linear": 4, "channel_norm": 3, "attention": 3,
-                    "mlp": 4, "add": 2, "activation": 1, "constant": 2, "tokens": 2, "cat": 1,
-                    "glu": 1, "select": 1, "flatten": 1, "film": 1, "other": 0.1},
+                    "mlp": 4, "add": 2, "activation": 1, "constant": 2, "tokens": 3, "cat": 1,
+                    "glu": 1, "select": 1, "flatten": 1, "film": 2, "other": 0.1},
     "convnext": {"conv": 2, "mlp": 4, "channel_norm": 3, "group_norm": 2, "depthwise": 2,
                  "constant": 3, "convert": 2, "linear": 3, "add": 3, "activation": 1, "cat": 1,
                  "strided": 1, "other": 0.1},
@@ -132,10 +132,12 @@ def _head(drawing: Drawing, value: Value) -> Value:
 
 def _outputs(drawing: Drawing) -> tuple[Sequence[int], str]:
     """Most of the ends, perhaps an inner value or an input; the rest has no reader."""
-    found = [value.number for value in _unread(drawing) if drawing.chance(0.85)]
-    found = found or [drawing.values[-1].number]
+    moving = [v.number for v in drawing.values[len(drawing.inputs) :] if drawing.moves(v.number)]
+    ends = {value.number for value in _unread(drawing)}
+    found = [number for number in moving if number in ends and drawing.chance(0.85)]
+    found = found or [moving[-1]]
     if drawing.chance(0.25):
-        found.append(drawing.choose(drawing.values[len(drawing.inputs) :]).number)
+        found.append(drawing.choose(moving))
     if drawing.chance(0.08):
         found.append(int(drawing.rng.integers(len(drawing.inputs))))
     order = [found[each] for each in drawing.rng.permutation(len(found))]

@@ -199,6 +199,8 @@ def from_map(d: Drawing, x: Value) -> Value:
     forms = ["line", "tokens", "last", "vector"]
     if d.style == "plain":
         forms = ["vector"]
+    elif d.style == "transformer":
+        forms += ["tokens", "tokens", "tokens"]
     form = d.choose(forms)
     codes = {
         "line": ["{0}.flatten(2)", "{0}.mean(2)",
