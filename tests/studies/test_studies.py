@@ -189,7 +189,34 @@ def test_limits_are_drawn_by_the_seed(load: Any, tmp_path: Path) -> None:
         assert not pair.kill_children or pair.path == labour
 
 
-@pytest.mark.parametrize("name", ["proofs", "peers", "limits", "networks"])
+def test_random_networks_tells_failures(
+    load: Any, tmp_path: Path, capsys: Any, monkeypatch: Any
+) -> None:
+    """Exit code 0 where all exports are right; else the seeds, the reasons, and a reduced case."""
+    monkeypatch.syspath_prepend(str(FOLDER.parents[1] / "tests" / "torch_adapter"))
+    study = load("random_networks")
+    log, out = tmp_path / "failures.txt", tmp_path / "out.json"
+    arguments = ["--start", "0", "--count", "2", "--failures", str(log), "--output", str(out)]
+    assert study.main(arguments) == 0
+    assert not log.exists()
+    assert [row["cases"] for row in rows(out)] == [1, 1, 2]
+    assert study.main(["--show", "0"]) == 0
+    assert "def forward(self, x0" in capsys.readouterr().out
+
+    def refuses(*_: Any) -> Any:
+        raise ZeroDivisionError("spoilt")
+
+    monkeypatch.setattr("reorder_solver.torch_adapter.apply", refuses)
+    assert study.main(arguments) == 1
+    reason = "apply naive: ZeroDivisionError: spoilt"
+    assert log.read_text().splitlines() == [f"0 0 plain {reason}", f"1 0 mobile {reason}"]
+    assert study.main(["--shrink", "1"]) == 1
+    text = capsys.readouterr().out
+    assert "2 x ZeroDivisionError" in text
+    assert text.count("= self.") <= 1
+
+
+@pytest.mark.parametrize("name", ["proofs", "peers", "limits", "networks", "random_networks"])
 def test_help(name: str) -> None:
     """Each study is a command that explains itself."""
     command = [sys.executable, str(FOLDER / f"{name}.py"), "--help"]

@@ -49,6 +49,8 @@ class Outcome:
     ----------
     failure : str or None
         One line: ``<export>: <what went wrong>: <details>``.
+    stage : str
+        What was done last.
     notes : list of str
     one_batch : bool
         ``torch.export`` took the network for one batch size only.
@@ -62,6 +64,7 @@ class Outcome:
     mask_seed: int
     style: str
     failure: str | None = None
+    stage: str = "extract"
     notes: list[str] = field(default_factory=list)
     one_batch: bool = False
     growth: float = 0.0
@@ -100,20 +103,20 @@ def check(
     started = time.perf_counter()
     cases = _Cases(program, masks)
     outcome.seconds["network"] += time.perf_counter() - started
-    stage = "extract"
     try:
-        for stage, module in _exports(cases, exports, outcome):
+        for export, module in _exports(cases, exports, outcome):
+            outcome.stage = export
             started = time.perf_counter()
             outcome.failure = cases.difference(module, captured_only=outcome.one_batch)
             outcome.seconds["compare"] += time.perf_counter() - started
             if outcome.failure is None:
                 outcome.failure = _weight(cases.model, module, outcome)
             if outcome.failure is not None:
-                outcome.failure = f"{stage}: {outcome.failure}"
+                outcome.failure = f"{export}: {outcome.failure}"
                 return outcome
     except Exception as error:  # any crash of the adapter is a finding
         text = " ".join(str(error).split())[:300]
-        outcome.failure = f"{stage}: {type(error).__name__}: {text}"
+        outcome.failure = f"{outcome.stage}: {type(error).__name__}: {text}"
         return outcome
     if not cases.model_is_untouched():
         outcome.failure = "extract: the model was changed"
@@ -180,13 +183,12 @@ def _exports(
     outcome.pinned = sum(tensor.fixed for tensor in instance.tensors)
     for export in exports:
         started = time.perf_counter()
+        outcome.stage = f"solve {export}"
         layout = _layout(instance, EXPORTS[export], outcome.seed)
         outcome.seconds["solve"] += time.perf_counter() - started
         started = time.perf_counter()
-        try:
-            module = ta.apply(extraction, layout)
-        except Exception as error:
-            raise type(error)(f"apply {export}: {error}") from error
+        outcome.stage = f"apply {export}"
+        module = ta.apply(extraction, layout)
         outcome.seconds["apply"] += time.perf_counter() - started
         yield export, module
 

@@ -177,7 +177,7 @@ def mixer(d: Drawing, x: Value) -> Value:
 
 @operator("tokens", "tokens")
 def class_token(d: Drawing, x: Value) -> Value:
-    d.require(x.shape[0] <= 26)
+    d.require(x.shape[0] <= 36)
     token = d.layer(f"nn.Parameter(torch.empty(1, 1, {x.channels}))", "token")
     return d.emit("tokens", f"torch.cat([{token}.expand({{0}}.shape[0], -1, -1), {{0}}], 1)", x)
 

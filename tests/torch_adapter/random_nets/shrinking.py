@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from random_nets.checking import BrokenNetworkError, check
+from random_nets.checking import EXPORTS, BrokenNetworkError, check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,8 +32,8 @@ def shrink(
     program, masks
         A case that fails.
     fails : callable, optional
-        Tells the failure of a case in one line, None where there is none; all exports are
-        compared if it is not given.
+        Tells the failure of a case in one line, None where there is none. If it is not given
+        the case is checked as it is elsewhere, from then on only the export that failed.
     told : callable, optional
         Called with one line after each removal.
 
@@ -44,10 +45,12 @@ def shrink(
     -----
     Greedy, until nothing more can be removed: about five checks per step and pass.
     """
-    fails = fails or failure_of
-    failure = fails(program, masks)
+    failure = (fails or failure_of)(program, masks)
     if failure is None:
         raise ValueError("nothing to shrink: the case does not fail")
+    if fails is None:
+        export = failure.split(": ")[0].split()[-1]
+        fails = partial(failure_of, exports=[export] if export in EXPORTS else list(EXPORTS))
     kind = failure_kind(failure)
     case: Case = (program, tuple(masks))
     found = failure
@@ -63,10 +66,12 @@ def shrink(
             return *case, found
 
 
-def failure_of(program: Program, masks: Sequence[Mask]) -> str | None:
+def failure_of(
+    program: Program, masks: Sequence[Mask], exports: Sequence[str] = tuple(EXPORTS)
+) -> str | None:
     """The failure of a case, None where it passes or cannot be run at all."""
     try:
-        return check(program, masks).failure
+        return check(program, masks, exports=exports).failure
     except BrokenNetworkError:
         return None
 
