@@ -384,4 +384,6 @@ def example(name: str) -> Example:
         call = overload(name)
         return lambda net, x, y: call(x, *extra)[number]
     pooled = None if short in _ARGUMENTS else _pooling(short)
-    return pooled if pooled is not None and "pool" in RULES[name].__module__ else _from_schema(short)
+    return (
+        pooled if pooled is not None and "pool" in RULES[name].__module__ else _from_schema(short)
+    )

@@ -145,7 +145,9 @@ def by_channel(value: Value, tensor: torch.Tensor) -> list[torch.Tensor]:
 
 
 def different(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return not torch.equal(torch.nan_to_num(one.double(), 7.0), torch.nan_to_num(other.double(), 7.0))
+    return not torch.equal(
+        torch.nan_to_num(one.double(), 7.0), torch.nan_to_num(other.double(), 7.0)
+    )
 
 
 @pytest.mark.parametrize("name", OPERATORS)
@@ -164,7 +166,9 @@ def test_the_rule_understands_its_example(name: str) -> None:
     reasons = [
         one.reason
         for one in group.program.operations
-        if type(one) is Opaque and one.node in group.own(name) and one.sources()
+        if type(one) is Opaque
+        and one.node in group.own(name)
+        and one.sources()
         and group.facts.is_needed(one.node)
     ]
     if name == "a plain value meets channels":
@@ -212,13 +216,9 @@ def is_constant(facts: Facts, source: Value, channel: int) -> bool:
     return bool(~np.isnan(facts.constants(source)[channel]))
 
 
-def check_without_channels(
-    group: Seen, name: str, result: fx.Node, before: torch.Tensor
-) -> None:
+def check_without_channels(group: Seen, name: str, result: fx.Node, before: torch.Tensor) -> None:
     """The same for a result that has no channels of its own."""
-    (operation,) = [
-        one for one in group.program.operations if getattr(one, "node", None) is result
-    ]
+    (operation,) = [one for one in group.program.operations if getattr(one, "node", None) is result]
     found: dict[Value, Any] = {}
     for source, wanted in operation.needs(np.ones(1, dtype=np.bool_), group.facts):
         for one, mask in required(group.program, group.facts, source, wanted).items():
