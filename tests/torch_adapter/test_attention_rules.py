@@ -40,7 +40,7 @@ def fused(net: Block, x: torch.Tensor) -> torch.Tensor:
 
 
 def masked(net: Block, x: torch.Tensor) -> torch.Tensor:
-    batch, places, width = x.shape
+    batch, places, _width = x.shape
     q, k, v = (
         one.view(batch, places, HEADS, EACH).transpose(1, 2) for one in net.qkv(x).chunk(3, -1)
     )
