@@ -23,10 +23,11 @@ ALLOWED: dict[str, set[str]] = {
     # The checker shares nothing with presolve and backends: it must not repeat their mistakes.
     "proofs": {"core", "consecutive_ones", "formulations"},
     "backends": {"core", "consecutive_ones", "presolve", "formulations"},
+    "sharing": {"core", "consecutive_ones", "presolve", "formulations"},
     "incumbent": {"core", "presolve"},
     "solve": {"core", "presolve", "backends", "incumbent"},
     "programmes": {"core", "formats", "formulations", "presolve", "backends", "solve"},
-    "torch_adapter": {"core", "formats", "solve"},
+    "torch_adapter": {"core", "formats", "formulations", "sharing", "solve"},
     "cli": {
         "core",
         "formats",

@@ -16,6 +16,7 @@ SUMMARIES = {
     "generate": "Make an instance of a family, reproducibly.",
     "backends": "List the solvers and what each can do.",
     "export": "Turn a PyTorch model into an instance, and into a compact model.",
+    "calibrate": "Time what serving each access costs on this machine.",
     "demo": "Prune, reorder and check a real network, end to end.",
 }
 

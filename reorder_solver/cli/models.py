@@ -90,7 +90,7 @@ def _input_size(ctx: click.Context, parameter: click.Parameter, value: str) -> t
     return (3, sizes[0], sizes[0]) if len(sizes) == 1 else sizes
 
 
-def model_options(default_size: int) -> Callable[[Decorated], Decorated]:
+def model_options(default_size: int, least_batch: int = 2) -> Callable[[Decorated], Decorated]:
     """``--score --amount --input-size --batch``, as the argument `pruning`."""
     import functools
 
@@ -119,8 +119,8 @@ def model_options(default_size: int) -> Callable[[Decorated], Decorated]:
         ),
         click.option(
             "--batch",
-            type=click.IntRange(2, 4096),
-            default=2,
+            type=click.IntRange(least_batch, 4096),
+            default=least_batch,
             show_default=True,
             help="Samples in the example inputs.",
         ),

@@ -18,7 +18,7 @@ from reorder_solver.torch_adapter.program import Operation, Source, marked
 from reorder_solver.torch_adapter.schema import bind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from torch import fx
 
@@ -138,7 +138,7 @@ class Weighted(Operation):
         self.mask = mask
         self.settings = settings or {}
 
-    def inputs(self) -> Sequence[fx.Node]:
+    def inputs(self) -> Iterable[fx.Node]:
         """What the operator takes as it was."""
         if self.pairs is not None:
             return [] if self.mask is None else [self.mask]

@@ -6,7 +6,6 @@ everything it touches is there as it was.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,34 +16,16 @@ from reorder_solver.torch_adapter.flow import Flow
 from reorder_solver.torch_adapter.operations import Adopt, Opaque, Select
 from reorder_solver.torch_adapter.program import NotUnderstoodError, Operation, Program, Value
 from reorder_solver.torch_adapter.schema import bind, operator_name
+from reorder_solver.torch_adapter.spreads import Spread, bundle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from reorder_solver.torch_adapter.capture import Captured
     from reorder_solver.torch_adapter.flow import BoolArray, IndexArray
 
     Made = tuple[Operation, Flow]
-    Rule = Callable[["Context", fx.Node], "Made | None"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Spread:
-    """Channels of a value spread over several axes, as between the views of a channel shuffle.
-
-    Attributes
-    ----------
-    source : Value
-        With one feature per channel.
-    axes : tuple of int
-        Rising.
-    labels : ndarray of int64, shape (sizes of the axes)
-        The channel of the source at each place.
-    """
-
-    source: Value
-    axes: tuple[int, ...]
-    labels: IndexArray
+    Rule = Callable[["Context", fx.Node], "Made | Opaque | None"]
 
 
 def build(
@@ -80,18 +61,27 @@ def build(
 def _apply_rule(context: Context, node: fx.Node, rules: Mapping[str, Rule]) -> None:
     name = operator_name(node)
     try:
-        made = context.foreseen.get(node)
+        made: Any = context.foreseen.get(node)
         rule = rules.get(name)
         if made is None and rule is None:
             raise NotUnderstoodError("no rule for this operator")
         if made is None and rule is not None:
             made = rule(context, node) or context.foreseen.get(node)
+        if isinstance(made, Opaque):
+            context.program.operations.append(made)
+            context.program.reasons[node] = made.reason
+            return
         if made is not None:
             context.add(node, *made)
         if made is not None or context.is_recorded(node):
             return
     except NotUnderstoodError as gap:
         context.add_opaque(node, f"{name} ({node.name}): {gap}")
+        return
+    if node in context.spreads:
+        reason = f"{name} ({node.name}): the channels stay on several axes"
+        context.program.operations.append(Opaque(node, context.sources(node), reason))
+        context.program.reasons[node] = reason
         return
     context.add_opaque(node, context.why_opaque(node))
 
@@ -106,7 +96,7 @@ class Context:
         self.declared = declared
         self.compensate = compensate
         self.spreads: dict[fx.Node, Spread] = {}
-        self.pieces: dict[fx.Node, list[Made]] = {}
+        self.pieces: dict[fx.Node, list[Made | Spread]] = {}
         self.foreseen: dict[fx.Node, Made] = {}
         self._adopted: dict[tuple[fx.Node, int], Value] = {}
 
@@ -131,8 +121,9 @@ class Context:
 
     def add_opaque(self, node: fx.Node, reason: str) -> None:
         """Record that `node` wants all its arguments as they were."""
-        sources = [value for one in node.all_input_nodes if (value := self.value(one)) is not None]
-        self.program.operations.append(Opaque(node, sources, reason))
+        for one in node.all_input_nodes:
+            self.settle(one)
+        self.program.operations.append(Opaque(node, self.sources(node), reason))
         self.program.reasons[node] = reason
 
     def add_sink(self, node: fx.Node, operation: Opaque) -> None:
@@ -140,9 +131,38 @@ class Context:
         self.program.operations.append(operation)
         self.program.reasons[node] = operation.reason
 
+    def sources(self, node: fx.Node) -> list[Value]:
+        """The arguments of `node` that carry channels."""
+        return [value for one in node.all_input_nodes if (value := self.value(one)) is not None]
+
     def value(self, argument: Any) -> Value | None:
         """The value behind an argument; None if it carries no channels."""
         return self.program.values.get(argument) if isinstance(argument, fx.Node) else None
+
+    def settle(self, argument: Any, avoid: Collection[int] = ()) -> Value | None:
+        """The value behind an argument; channels on several axes are bundled along one of them.
+
+        Parameters
+        ----------
+        argument : object
+        avoid : collection of int
+            Axes that are not to carry the channels. Of the others, the longest does.
+        """
+        value = self.value(argument)
+        if value is not None or argument not in self.spreads:
+            return value
+        spread = self.spreads[argument]
+        sizes = dict(zip(spread.axes, spread.labels.shape, strict=True))
+        free = [axis for axis in spread.axes if axis not in avoid]
+        if not free:
+            raise NotUnderstoodError("works on all axes that carry channels")
+        axis = max(free, key=lambda one: sizes[one])
+        # From here on the node is a value; its views need no longer be there as they were.
+        self.program.operations = [
+            one for one in self.program.operations if getattr(one, "node", None) is not argument
+        ]
+        self.add(argument, bundle(spread, axis), Flow.single(axis, sizes[axis]))
+        return self.program.values[argument]
 
     def has_channels(self, node: fx.Node) -> bool:
         """True if some argument of `node` carries channels, on one axis or several."""
@@ -165,7 +185,13 @@ class Context:
                     f"the channels are on axis {value.flow.axis}, not on {axis}"
                 )
             return value
-        if argument in self.spreads or argument in self.pieces:
+        if argument in self.spreads:
+            if axis not in self.spreads[argument].axes:
+                raise NotUnderstoodError("the channels are on several axes")
+            settled = self.settle(argument, set(self.spreads[argument].axes) - {axis})
+            assert settled is not None
+            return settled
+        if argument in self.pieces:
             raise NotUnderstoodError("the channels are on several axes")
         if (argument, axis) not in self._adopted:
             flow = Flow.single(axis, self.size(argument, axis))

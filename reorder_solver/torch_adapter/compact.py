@@ -20,6 +20,7 @@ from reorder_solver.torch_adapter.extract import extract
 from reorder_solver.torch_adapter.masks import masked
 from reorder_solver.torch_adapter.pruning import constrain
 from reorder_solver.torch_adapter.report import make_report
+from reorder_solver.torch_adapter.share import shared_copies
 from reorder_solver.torch_adapter.transformed_plan import Transformations
 
 if TYPE_CHECKING:
@@ -121,6 +122,13 @@ def compact(
         )
 
     result = solved(extraction, kind.backend)
+    if allowed is not None and allowed.share and result.cost and result.layout is not None:
+        copies = shared_copies(
+            extraction.plan, result.layout, time_limit=time_limit, seed=seed, threads=threads
+        )
+        if copies:
+            extraction = extraction.with_copies(copies, allowed)
+            result = solved(extraction, kind.backend)
     if result.layout is None:
         # No access is required to be a view, so any layout is a solution.
         raise BackendContractError(f"no layout, status {result.status.value}")

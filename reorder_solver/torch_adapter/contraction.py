@@ -49,7 +49,7 @@ class Contraction(Opaque):
         return [(value, wanted) for _, value in self._operands]
 
     def lower(self, sequence: IndexArray, emitter: Emitter) -> fx.Node:
-        """The product over the wanted pairs, in the order in which the first operand stores them."""
+        """The product over the wanted pairs, in the order in which the first operand has them."""
         wanted = self._wanted(emitter.facts)
         stored = emitter.stored(self._operands[0][1])
         order = stored[wanted[stored]]

@@ -1,4 +1,4 @@
-"""The emitter: writes a programme down as a graph, for any choice of what is stored in which order."""
+"""The emitter: writes a programme down as a graph, whatever is stored in whichever order."""
 
 from __future__ import annotations
 

@@ -11,15 +11,19 @@ from reorder_solver.torch_adapter.facts import Facts
 from reorder_solver.torch_adapter.masks import masked_with_kept
 from reorder_solver.torch_adapter.plain_plan import PlainPlan
 from reorder_solver.torch_adapter.rules import RULES
+from reorder_solver.torch_adapter.share import insert_copies
 from reorder_solver.torch_adapter.transformed_plan import TransformedPlan
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
 
     from reorder_solver.core.instance import Instance
     from reorder_solver.torch_adapter.capture import Captured
-    from reorder_solver.torch_adapter.masks import Masks
+    from reorder_solver.torch_adapter.masks import DeclaredMasks, Masks
     from reorder_solver.torch_adapter.plan import Pin, Plan
+    from reorder_solver.torch_adapter.share import SharedCopy
     from reorder_solver.torch_adapter.transformed_plan import Transformations
 
 
@@ -37,8 +41,9 @@ class Extraction:
         What a user should know about the capture.
     name : str
         Class of the model.
-    captured, facts, plan
-        The graph, its constants and live channels, and what decodes a layout, for :func:`apply`.
+    captured, declared, facts, plan
+        The graph, the masks given, constants and live channels, and what decodes a layout, for
+        :func:`apply`.
     """
 
     instance: Instance
@@ -46,6 +51,7 @@ class Extraction:
     notes: tuple[str, ...]
     name: str
     captured: Captured
+    declared: DeclaredMasks
     facts: Facts
     plan: Plan
 
@@ -55,7 +61,16 @@ class Extraction:
 
     def transformed(self, transformations: Transformations | None) -> Extraction:
         """The problem that the same model poses with other transformations allowed."""
-        return _planned(self.name, self.captured, self.facts, transformations)
+        return _planned(self.name, self.captured, self.declared, self.facts, transformations)
+
+    def with_copies(
+        self, copies: Sequence[SharedCopy], transformations: Transformations
+    ) -> Extraction:
+        """The problem with copies that several readers share."""
+        program = build(self.captured, RULES, self.declared.inputs)
+        insert_copies(program, copies)
+        facts = Facts(program, self.captured.attributes)
+        return _planned(self.name, self.captured, self.declared, facts, transformations)
 
 
 def extract(
@@ -99,15 +114,20 @@ def extract(
     copied.eval()
     captured = capture(copied, example_inputs)
     facts = Facts(build(captured, RULES, declared.inputs), captured.attributes)
-    return _planned(type(model).__name__, captured, facts, transformations)
+    return _planned(type(model).__name__, captured, declared, facts, transformations)
 
 
 def _planned(
-    name: str, captured: Captured, facts: Facts, transformations: Transformations | None
+    name: str,
+    captured: Captured,
+    declared: DeclaredMasks,
+    facts: Facts,
+    transformations: Transformations | None,
 ) -> Extraction:
     plan: Plan
     if transformations is None:
         plan = PlainPlan(facts, name)
     else:
         plan = TransformedPlan(facts, name, transformations)
-    return Extraction(plan.instance, plan.pins(), captured.notes, name, captured, facts, plan)
+    pins, notes = plan.pins(), captured.notes
+    return Extraction(plan.instance, pins, notes, name, captured, declared, facts, plan)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from reorder_solver.torch_adapter.mixing import Mix
-from reorder_solver.torch_adapter.operations import Adopt, Opaque
+from reorder_solver.torch_adapter.operations import Opaque
 from reorder_solver.torch_adapter.program import NotUnderstoodError
 from reorder_solver.torch_adapter.schema import schema_arguments
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from reorder_solver.torch_adapter.flow import BoolArray, Flow, IndexArray
     from reorder_solver.torch_adapter.operations import PerChannel, Place
-    from reorder_solver.torch_adapter.program import Constants, Operation, Program, Value
+    from reorder_solver.torch_adapter.program import Constants, Program, Value
 
 
 class Facts:
@@ -136,10 +136,7 @@ class Facts:
                 mask = live[operation.output] = operation.widen(live[operation.output], self)
                 if not mask.any():
                     continue
-            if isinstance(operation, Adopt):
-                wanted_nodes.add(operation.node)
-            else:
-                wanted_nodes.update(operation.inputs())
+            wanted_nodes.update(operation.inputs())
             for value, channels in operation.needs(mask, self):
                 live[value] |= channels
         return live
@@ -195,6 +192,10 @@ class _Eager:
     def item(self, results: Any, element: int) -> Any:
         """One of several results."""
         return results[element]
+
+    def emit(self, target: Any, *args: Any) -> Any:
+        """Run an operator that the model did not have."""
+        return target(*args)
 
     def call(self, node: fx.Node, replaced: Mapping[Place, Any], *, target: Any = None) -> Any:
         """Run the operator."""
@@ -265,4 +266,4 @@ def elements(example: torch.Tensor) -> int:
     return math.prod(int(hint(size)) for size in example.shape)
 
 
-__all__ = ["Facts", "Operation", "elements", "filled_arguments", "hint"]
+__all__ = ["Facts", "elements", "filled_arguments", "hint"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from reorder_solver.torch_adapter.schema import bind, schema_arguments
+from reorder_solver.torch_adapter.schema import bind, schema_arguments, schema_of
 
 if TYPE_CHECKING:
     from torch import fx
@@ -75,7 +75,7 @@ def _written(node: fx.Node) -> str | None:
 def _pure_operator(node: fx.Node) -> Any:
     """The operator that computes the same without writing."""
     target: Any = node.target
-    schema = target._schema
+    schema = schema_of(target)
     name = schema.name.partition("::")[2]
     if not name.endswith("_") or name.startswith("_") or len(schema.returns) != 1:
         return None
@@ -86,7 +86,7 @@ def _pure_operator(node: fx.Node) -> Any:
     pure = getattr(packet, overload)
     names = [argument.name for argument in schema.arguments]
     # What is written to may go by another name.
-    if [argument.name for argument in pure._schema.arguments][1:] != names[1:]:
+    if [argument.name for argument in schema_of(pure).arguments][1:] != names[1:]:
         return None
     example, written = node.meta.get("val"), bind(node)[names[0]].meta.get("val")
     same = (
@@ -129,7 +129,7 @@ def _shared_memory(nodes: list[fx.Node]) -> dict[fx.Node, set[fx.Node]]:
 def _aliased(node: fx.Node) -> list[fx.Node]:
     if node.op != "call_function":
         return []
-    schema = getattr(node.target, "_schema", None)
+    schema = schema_of(node.target)
     if schema is None:
         return node.all_input_nodes
     name = schema.name.partition("::")[2].removesuffix("_")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from reorder_solver.torch_adapter.program import Operation, Source, marked
+from reorder_solver.torch_adapter.program import Operation, Source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ import numpy as np
 from reorder_solver.torch_adapter.program import Operation, Source, chosen, marked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from torch import fx
 
@@ -64,6 +64,10 @@ class Adopt(Operation):
     def __init__(self, node: fx.Node, reason: str) -> None:
         self.node = node
         self.reason = reason
+
+    def inputs(self) -> Iterable[fx.Node]:
+        """The node itself."""
+        return (self.node,)
 
     def sources(self) -> Sequence[Source]:
         """None."""

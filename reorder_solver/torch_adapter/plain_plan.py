@@ -1,19 +1,18 @@
-"""The plain plan: channels are selected right before what reads them, and nothing else is changed."""
+"""The plain plan: channels are selected right before what reads them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reorder_solver.core.instance import Access, Role
 from reorder_solver.torch_adapter.grouped import GroupedMix
 from reorder_solver.torch_adapter.mixing import Mix
-from reorder_solver.torch_adapter.names import number_repeats
-from reorder_solver.torch_adapter.plan import Plan, channel_bytes, live_operations
+from reorder_solver.torch_adapter.plan import Plan, live_operations, planned_read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from reorder_solver.torch_adapter.facts import Facts
+    from reorder_solver.torch_adapter.plan import PlannedAccess
     from reorder_solver.torch_adapter.program import Value
 
 
@@ -30,17 +29,10 @@ class PlainPlan(Plan):
         """A single one."""
         return dict.fromkeys(self.tensors.stored(), 0)
 
-    def accesses(self) -> Sequence[Access]:
+    def accesses(self) -> Sequence[PlannedAccess]:
         """One per convolution or linear layer, named after the module."""
-        operations = [
-            operation
+        return [
+            planned_read(self.facts, operation)
             for operation in live_operations(self.facts)
             if isinstance(operation, Mix | GroupedMix)
         ]
-        ids = number_repeats(operation.module for operation in operations)
-        found: list[Access] = []
-        for access_id, operation in zip(ids, operations, strict=True):
-            ((source, wanted),) = operation.needs(self.facts.live(operation.output), self.facts)
-            size = channel_bytes(self.facts.program, source, wanted)
-            found.append(Access(access_id, self.parts(source, wanted), Role.READ, bytes=size))
-        return found

@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reorder_solver.core.instance import Instance, Part, Tensor
+from reorder_solver.core.instance import Access, Instance, Part, Role, Tensor
 from reorder_solver.torch_adapter.facts import elements
-from reorder_solver.torch_adapter.names import name_tensors
+from reorder_solver.torch_adapter.names import name_tensors, number_repeats
 from reorder_solver.torch_adapter.operations import Adopt, Opaque
 from reorder_solver.torch_adapter.tensors import find_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from reorder_solver.core.instance import Access
     from reorder_solver.core.layout import Layout
     from reorder_solver.torch_adapter.facts import Facts
     from reorder_solver.torch_adapter.flow import BoolArray, IndexArray
+    from reorder_solver.torch_adapter.grouped import GroupedMix
+    from reorder_solver.torch_adapter.mixing import Mix
     from reorder_solver.torch_adapter.program import Operation, Program, Value
     from reorder_solver.torch_adapter.tensors import Tensors
 
@@ -82,6 +83,36 @@ class Numbering:
         return ranks
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PlannedAccess:
+    """An access before it has its name, and where it comes from.
+
+    Attributes
+    ----------
+    label : str
+        Of the access, unless it is taken.
+    role : Role
+    source : Value
+        What is read, written or passed on.
+    wanted : ndarray of bool
+        Its channels that are wanted.
+    bytes : int
+        Per channel.
+    operation : Operation or None
+        What reads; None where nothing but a choice of channels takes place.
+    copied : bool
+        True for a copy into an order of its own, which is never a view.
+    """
+
+    label: str
+    role: Role
+    source: Value
+    wanted: BoolArray
+    bytes: int
+    operation: Operation | None = None
+    copied: bool = False
+
+
 class Plan(ABC):
     """What is stored where, apart from the order.
 
@@ -91,6 +122,8 @@ class Plan(ABC):
     tensors : Tensors
     numbering : Numbering
     instance : Instance
+    planned : dict of str to PlannedAccess
+        By id of the access.
     """
 
     def __init__(self, facts: Facts, name: str, *, end_to_end: bool) -> None:
@@ -100,6 +133,9 @@ class Plan(ABC):
         for value, mask in self.close(self.groups()).items():
             stored[self.tensors.numbers(value)[mask]] = True
         self.numbering = Numbering(self.tensors, stored)
+        accesses = self.accesses()
+        ids = number_repeats(one.label for one in accesses)
+        self.planned = dict(zip(ids, accesses, strict=True))
         self.instance = self._build(name)
 
     @abstractmethod
@@ -107,7 +143,7 @@ class Plan(ABC):
         """For each stored value the group of values that hold the same channels."""
 
     @abstractmethod
-    def accesses(self) -> Sequence[Access]:
+    def accesses(self) -> Sequence[PlannedAccess]:
         """The accesses of the instance."""
 
     def settled(self, ranks: IndexArray) -> Mapping[Value, int]:
@@ -178,18 +214,38 @@ class Plan(ABC):
             for number, label in self.numbering.names.items()
             if self.numbering.count(number)
         )
-        return Instance(name, tensors, tuple(self.accesses()))
+        accesses = tuple(
+            Access(access_id, self._parts(one), one.role, bytes=one.bytes)
+            for access_id, one in self.planned.items()
+        )
+        return Instance(name, tensors, accesses)
 
-    def parts(self, source: Value, wanted: BoolArray) -> tuple[Part, ...]:
-        """The wanted channels of a value, stretch by stretch."""
-        atoms = self.tensors.atoms(source)
+    def _parts(self, planned: PlannedAccess) -> tuple[Part, ...]:
+        """The wanted channels of a value, stretch by stretch.
+
+        A copy has the first of its channels, nothing, and the others for parts: between the two
+        lies the whole tensor, so that no layout makes it a view.
+        """
+        atoms = self.tensors.atoms(planned.source)
         found: list[Part] = []
         for places in atoms.stretches():
             tensor = int(atoms.tensors[places[0]])
-            channels = np.unique(atoms.channels[places[wanted[places]]])
+            channels = np.unique(atoms.channels[places[planned.wanted[places]]])
             number = self.numbering.number(tensor, channels)
-            found.append(Part(self.numbering.names[tensor], number))
+            name = self.numbering.names[tensor]
+            if planned.copied and number.size > 1:
+                found += [Part(name, number[:1]), Part(name, number[:0]), Part(name, number[1:])]
+            else:
+                found.append(Part(name, number))
         return tuple(found)
+
+
+def planned_read(facts: Facts, operation: Mix | GroupedMix) -> PlannedAccess:
+    """What a layer reads."""
+    assert operation.output is not None
+    ((source, wanted),) = operation.needs(facts.live(operation.output), facts)
+    size = channel_bytes(facts.program, source, wanted)
+    return PlannedAccess(operation.module, Role.READ, source, wanted, size, operation)
 
 
 def channel_bytes(program: Program, source: Value, wanted: BoolArray) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from torch import fx
 
@@ -96,10 +96,10 @@ class Operation(ABC):
     def needs(self, live: BoolArray, facts: Facts) -> list[tuple[Value, BoolArray]]:
         """The channels needed of each source so that the `live` ones of the output are right."""
 
-    def inputs(self) -> Sequence[fx.Node]:
-        """The nodes of the captured graph that are used as they are, among others."""
+    def inputs(self) -> Iterable[fx.Node]:
+        """Nodes of the graph that may be asked for as they were in the model."""
         node = getattr(self, "node", None)
-        return [] if node is None else node.all_input_nodes
+        return () if node is None else node.all_input_nodes
 
     def constants(self, facts: Facts) -> Constants:
         """Per output channel the number it always is, else NaN."""

@@ -17,9 +17,14 @@ def operator_name(node: fx.Node) -> str:
     return getattr(node.target, "__name__", str(node.target))
 
 
+def schema_of(target: Any) -> Any:
+    """The schema of an operator; None for a Python function."""
+    return getattr(target, "_schema", None)
+
+
 def schema_arguments(node: fx.Node) -> list[Any]:
     """The arguments of the schema of an operator call; none for a Python function."""
-    schema = getattr(node.target, "_schema", None)
+    schema = schema_of(node.target)
     return [] if schema is None else list(schema.arguments)
 
 

@@ -14,20 +14,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reorder_solver.core.instance import Access, Role
+from reorder_solver.core.instance import Role
 from reorder_solver.torch_adapter.arrange import arrange
 from reorder_solver.torch_adapter.emitter import resolve
 from reorder_solver.torch_adapter.grouped import GroupedMix
 from reorder_solver.torch_adapter.mixing import Mix
-from reorder_solver.torch_adapter.names import number_repeats
 from reorder_solver.torch_adapter.operations import Concatenation, PerChannel, Select
-from reorder_solver.torch_adapter.plan import Plan, channel_bytes, live_operations
+from reorder_solver.torch_adapter.plan import (
+    Plan,
+    PlannedAccess,
+    channel_bytes,
+    live_operations,
+    planned_read,
+)
 from reorder_solver.torch_adapter.union_find import UnionFind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from reorder_solver.core.instance import Part
     from reorder_solver.torch_adapter.facts import Facts
     from reorder_solver.torch_adapter.flow import BoolArray, IndexArray
     from reorder_solver.torch_adapter.operations import Operand
@@ -47,11 +51,14 @@ class Transformations:
         Let a concatenation take slices, in an order of its own.
     narrow : bool
         Let channels leave a chain of values where their last reader is behind them.
+    share : bool
+        Let readers of one value share a copy of it, in an order that makes each of them a view.
     """
 
     hoist: bool = True
     fuse: bool = True
     narrow: bool = True
+    share: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +75,12 @@ class Edge:
         mask = np.zeros(self.operand.value.channels, dtype=np.bool_)
         mask[self.operand.index[live]] = True
         return mask
+
+    def bytes(self, facts: Facts) -> int:
+        """Bytes per channel of the source."""
+        return channel_bytes(
+            facts.program, self.operand.value, self.wanted(facts.live(self.target))
+        )
 
 
 class TransformedPlan(Plan):
@@ -116,61 +129,67 @@ class TransformedPlan(Plan):
             for number, name in self.numbering.names.items()
         }
         for place, access in enumerate(self.instance.accesses):
+            if self.planned[access.id].copied:
+                continue
             for part in access.parts:
                 number, start = starts[part.tensor]
                 channels = start + self.numbering.channels(number)[part.channels]
                 found[channels] = found[channels] * 1_000_003 + place + 1
         return found
 
-    def accesses(self) -> Sequence[Access]:
-        """Reads, and the steps at which channels may leave."""
-        found: list[tuple[str, Role, tuple[Part, ...], int]] = []
+    def accesses(self) -> Sequence[PlannedAccess]:
+        """Reads, copies, and the steps at which channels may leave."""
+        found: list[PlannedAccess] = []
         moved = {self.steps.same.find(edge.target): edge for edge in self.steps.hoisted}
         for operation in live_operations(self.facts):
             if isinstance(operation, Mix | GroupedMix):
-                found.append(self._read(operation, moved))
+                read = planned_read(self.facts, operation)
+                edge = moved.pop(self.steps.same.find(resolve(read.source)[0]), None)
+                found.append(read if edge is None else self._hoisted(edge, read))
             elif isinstance(operation, Concatenation) and self._allowed.fuse:
                 found += self._fills(operation)
-        found += [self._step(edge, self._bytes(edge)) for edge in moved.values()]
+            elif isinstance(operation, Select) and operation.copied:
+                found.append(self._copy(operation))
+        found += [self._step(edge, edge.bytes(self.facts)) for edge in moved.values()]
         found += [self._step(edge, 0) for edge in self.steps.optional]
-        ids = number_repeats(label for label, *_ in found)
-        return [
-            Access(access_id, parts, role, bytes=size)
-            for access_id, (_, role, parts, size) in zip(ids, found, strict=True)
-        ]
+        return found
 
-    def _read(
-        self, operation: Mix | GroupedMix, moved: dict[Value, Edge]
-    ) -> tuple[str, Role, tuple[Part, ...], int]:
-        ((source, wanted),) = operation.needs(self.facts.live(operation.output), self.facts)
-        edge = moved.pop(self.steps.same.find(resolve(source)[0]), None)
-        size = (
-            channel_bytes(self.facts.program, source, wanted) if edge is None else self._bytes(edge)
+    def _hoisted(self, edge: Edge, read: PlannedAccess) -> PlannedAccess:
+        """The choice of a read, made where the edge begins."""
+        wanted = edge.wanted(self.facts.live(edge.target))
+        made_by = edge.target.operation
+        size = edge.bytes(self.facts)
+        return PlannedAccess(read.label, read.role, edge.operand.value, wanted, size, made_by)
+
+    def _step(self, edge: Edge, size: int) -> PlannedAccess:
+        wanted = edge.wanted(self.facts.live(edge.target))
+        made_by = edge.target.operation
+        return PlannedAccess(edge.target.name, Role.PASS, edge.operand.value, wanted, size, made_by)
+
+    def _copy(self, operation: Select) -> PlannedAccess:
+        output = operation.output
+        assert output is not None
+        wanted = np.zeros(operation.source.channels, dtype=np.bool_)
+        wanted[operation.index[self.facts.live(output)]] = True
+        size = channel_bytes(self.facts.program, operation.source, wanted)
+        return PlannedAccess(
+            output.name, Role.READ, operation.source, wanted, size, operation, copied=True
         )
-        return operation.module, Role.READ, self.parts(source, wanted), size
 
-    def _bytes(self, edge: Edge) -> int:
-        wanted = edge.wanted(self.facts.live(edge.target))
-        return channel_bytes(self.facts.program, edge.operand.value, wanted)
-
-    def _step(self, edge: Edge, size: int) -> tuple[str, Role, tuple[Part, ...], int]:
-        wanted = edge.wanted(self.facts.live(edge.target))
-        return edge.target.name, Role.PASS, self.parts(edge.operand.value, wanted), size
-
-    def _fills(self, operation: Concatenation) -> list[tuple[str, Role, tuple[Part, ...], int]]:
+    def _fills(self, operation: Concatenation) -> list[PlannedAccess]:
         """Each operand writes to its own stretch of the result, whatever its order costs."""
         output = operation.output
         assert output is not None
         live = self.facts.live(output)
-        found = []
+        found: list[PlannedAccess] = []
         for number, value in enumerate(operation.operands):
             stretch = np.zeros_like(live)
             stretch[operation.offsets[number] : operation.offsets[number + 1]] = True
             stretch &= live
             if stretch.any():
                 own = stretch[operation.offsets[number] : operation.offsets[number + 1]]
-                found.append((output.name, Role.WRITE, self.parts(output, stretch), 0))
-                found.append((output.name, Role.READ, self.parts(value, own), 0))
+                found.append(PlannedAccess(output.name, Role.WRITE, output, stretch, 0, operation))
+                found.append(PlannedAccess(output.name, Role.READ, value, own, 0, operation))
         return found
 
 
@@ -241,28 +260,25 @@ class _Steps:
         return live_numbers(self._facts, self._tensors, value).tobytes()
 
     def _consumers(self, edges: list[Edge]) -> dict[Value, list[int]]:
-        """Per group the bytes per channel at each place where something is chosen of it."""
+        """Per group the bytes per channel at each place where something is chosen of it.
+
+        Where it is copied anyway, a choice costs nothing.
+        """
         found: dict[Value, list[int]] = defaultdict(list)
         for operation in live_operations(self._facts):
-            if isinstance(operation, PerChannel | Concatenation):
+            if isinstance(operation, PerChannel):
                 continue
-            mask = (
-                np.ones(1, dtype=np.bool_)
-                if operation.output is None
-                else self._facts.live(operation.output)
-            )
+            output = operation.output
+            mask = np.ones(1, np.bool_) if output is None else self._facts.live(output)
+            copies = isinstance(operation, Concatenation | Select)
+            if isinstance(operation, Select) and not operation.copied:
+                continue
             for value, wanted in operation.needs(mask, self._facts):
-                if wanted.any() and not (isinstance(operation, Select) and not operation.copied):
-                    size = channel_bytes(self._facts.program, value, wanted)
+                if wanted.any():
+                    size = 0 if copies else channel_bytes(self._facts.program, value, wanted)
                     found[self.same.find(resolve(value)[0])].append(size)
         for edge in edges:
-            wanted = edge.wanted(self._facts.live(edge.target))
-            size = channel_bytes(self._facts.program, edge.operand.value, wanted)
-            found[self.same.find(edge.source)].append(size)
-        for operation in live_operations(self._facts):
-            if isinstance(operation, Concatenation):
-                for value in operation.operands:
-                    found[self.same.find(resolve(value)[0])].append(0)
+            found[self.same.find(edge.source)].append(edge.bytes(self._facts))
         return found
 
     def _decide(
@@ -270,11 +286,9 @@ class _Steps:
     ) -> list[Edge] | None:
         """Where to file an edge; None if both its values are to hold the same channels."""
         group = self.same.find(edge.target)
-        if len(consumers[group]) == 1 and entries[group] == 1:
-            wanted = edge.wanted(self._facts.live(edge.target))
-            here = channel_bytes(self._facts.program, edge.operand.value, wanted)
-            if here <= consumers[group][0]:
-                return self.hoisted if self._allowed.hoist else None
+        alone = len(consumers[group]) == 1 and entries[group] == 1
+        if alone and edge.bytes(self._facts) <= consumers[group][0]:
+            return self.hoisted if self._allowed.hoist else None
         return self.optional if self._allowed.narrow else None
 
 

@@ -11,10 +11,10 @@ from torch import fx, nn
 
 from reorder_solver import torch_adapter as ta
 from reorder_solver.torch_adapter.emitter import Emitter
-from reorder_solver.torch_adapter.facts import Facts
 from reorder_solver.torch_adapter.operations import Select
 
 if TYPE_CHECKING:
+    from reorder_solver.torch_adapter.facts import Facts
     from reorder_solver.torch_adapter.program import Operation, Program, Value
 
 #: An export is wrong beyond this share of the output's scale.

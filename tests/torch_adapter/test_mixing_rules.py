@@ -110,7 +110,7 @@ def test_channels_that_are_not_needed_do_not_matter(kind: str, spatial: int, gro
 
 
 def test_constants_inside_groups_are_folded() -> None:
-    """A group whose inputs are constants reads one of them with padding, none that it wants without."""
+    """A group whose inputs are constants reads one of them with padding, and none without."""
     for padding, dropped in ((0, 3), (1, 2)):
         net = prepare(Between(layer("plain", 2, 3, 6, padding=padding), 2, 6, relu=False))
         with torch.no_grad():

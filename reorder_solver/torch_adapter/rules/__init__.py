@@ -7,10 +7,27 @@ from reorder_solver.torch_adapter.rules import (
     elementwise,
     layers,
     norms,
+    pieces,
     pooling,
     products,
+    reductions,
+    regrouping,
     shapes,
+    views,
 )
 from reorder_solver.torch_adapter.rules.table import RULES
 
-__all__ = ["RULES", "attention", "elementwise", "layers", "norms", "pooling", "products", "shapes"]
+__all__ = [
+    "RULES",
+    "attention",
+    "elementwise",
+    "layers",
+    "norms",
+    "pieces",
+    "pooling",
+    "products",
+    "reductions",
+    "regrouping",
+    "shapes",
+    "views",
+]

@@ -2,62 +2,67 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import fx
 
+from reorder_solver.torch_adapter.flow import Flow
 from reorder_solver.torch_adapter.operations import Operand, PerChannel
 from reorder_solver.torch_adapter.program import NotUnderstoodError
 from reorder_solver.torch_adapter.rules.table import rule
-from reorder_solver.torch_adapter.schema import bind, operator_name
+from reorder_solver.torch_adapter.schema import bind, operator_name, schema_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from reorder_solver.torch_adapter.build import Context, Made
     from reorder_solver.torch_adapter.facts import Facts
-    from reorder_solver.torch_adapter.flow import Flow
     from reorder_solver.torch_adapter.operations import Place
     from reorder_solver.torch_adapter.program import Constants
 
-_UNARY = (
+#: Operators that treat every element alike, whatever their overload.
+_NAMES = (
     "relu", "relu6", "hardtanh", "hardswish", "hardsigmoid", "silu", "mish", "sigmoid", "tanh",
-    "leaky_relu", "elu", "selu", "celu", "gelu", "abs", "neg", "exp", "sqrt", "square", "clamp",
-    "clamp_min", "clamp_max", "softplus", "softsign", "hardshrink", "softshrink", "threshold",
-    "log_sigmoid", "erf", "sin", "cos", "log", "log1p", "expm1", "rsqrt", "reciprocal", "floor",
-    "ceil", "round", "sign", "isnan", "logical_not", "detach", "alias",
-    "zeros_like", "ones_like", "full_like",
+    "leaky_relu", "elu", "selu", "celu", "gelu", "abs", "absolute", "neg", "negative", "positive",
+    "exp", "exp2", "expm1", "sqrt", "rsqrt", "square", "reciprocal", "log", "log2", "log10",
+    "log1p", "log_sigmoid", "logit", "clamp", "clamp_min", "clamp_max", "clip", "softplus",
+    "hardshrink", "softshrink", "threshold", "erf", "erfc", "erfinv", "sin", "cos", "tan", "sinh",
+    "cosh", "asin", "acos", "atan", "asinh", "acosh", "atanh", "sinc", "sign", "sgn", "floor",
+    "ceil", "round", "trunc", "fix", "frac", "nan_to_num", "isnan", "isinf", "isfinite",
+    "logical_not", "logical_and", "logical_or", "logical_xor", "bitwise_not", "bitwise_and",
+    "bitwise_or", "bitwise_xor", "add", "sub", "subtract", "rsub", "mul", "multiply", "div",
+    "divide", "true_divide", "floor_divide", "remainder", "fmod", "pow", "float_power", "maximum",
+    "minimum", "fmax", "fmin", "max.other", "min.other", "atan2", "hypot", "copysign", "xlogy",
+    "where", "masked_fill", "lerp", "addcmul", "addcdiv", "gt", "ge", "lt", "le", "eq", "ne",
+    "greater", "greater_equal", "less", "less_equal", "not_equal", "heaviside", "softsign",
+    "detach", "alias", "zeros_like", "ones_like", "full_like", "copy", "expand_as",
 )  # fmt: skip
-_UNARY_OVERLOADS = (
-    *(f"aten.{name}.default" for name in _UNARY),
-    "aten.pow.Tensor_Scalar",
-    "aten.to.dtype",
-    "aten.to.dtype_layout",
-    "aten._to_copy.default",
-)
-_BINARY = (
-    *(
-        f"aten.{name}.{overload}"
-        for name in ("add", "sub", "rsub", "mul", "div")
-        for overload in ("Tensor", "Scalar")
-    ),
-    "aten.pow.Tensor_Tensor",
-    "aten.maximum.default",
-    "aten.minimum.default",
-    "aten.where.self",
-    "aten.where.ScalarOther",
-    "aten.masked_fill.Scalar",
-    "aten.lerp.Tensor",
-    "aten.lerp.Scalar",
-    "aten.addcmul.default",
-    *(
-        f"aten.{name}.{overload}"
-        for name in ("gt", "ge", "lt", "le", "eq", "ne")
-        for overload in ("Tensor", "Scalar")
-    ),
-)
+#: Conversions of type, by overload: others read another tensor's type.
+_CONVERSIONS = ("aten.to.dtype", "aten.to.dtype_layout", "aten._to_copy.default")
 _DROPOUT = tuple(f"aten.{name}.default" for name in ("dropout", "feature_dropout", "alpha_dropout"))
+
+
+def _overloads() -> Iterator[str]:
+    """Those that return one tensor and write to none."""
+    for entry in _NAMES:
+        name, _, wanted = entry.partition(".")
+        packet = getattr(torch.ops.aten, name, None)
+        for overload in packet.overloads() if packet is not None else ():
+            schema = schema_of(getattr(packet, overload))
+            plain = (
+                [str(one.type) for one in schema.returns] == ["Tensor"]
+                and str(schema.arguments[0].type) in ("Tensor", "Scalar", "number")
+                and not any(one.alias_info and one.alias_info.is_write for one in schema.arguments)
+                and not any("str" in str(one.type) for one in schema.arguments if "div" not in name)
+            )
+            tensors = [one for one in schema.arguments if str(one.type) == "Tensor"]
+            if plain and tensors and wanted in ("", overload):
+                yield f"aten.{name}.{overload}"
+
+
 _SCALARS = (int, float, bool, torch.SymInt, torch.SymFloat, torch.SymBool)
 
 
@@ -69,13 +74,17 @@ def dropout(context: Context, node: fx.Node) -> Made | None:
     return elementwise(context, node)
 
 
-@rule(*_UNARY_OVERLOADS, *_BINARY)
+@rule(*_overloads(), *_CONVERSIONS)
 def elementwise(context: Context, node: fx.Node) -> Made | None:
     """Tie the operands, broadcasting them as PyTorch does."""
     if not context.has_channels(node):
         return None
-    aligned = align(context, node, _tensor_operands(node))
-    multiplies = operator_name(node) == "aten.mul.Tensor"
+    operands = _tensor_operands(node)
+    if _commutes(context, node, operands):
+        return None
+    _settle(context, node, operands)
+    aligned = align(context, node, operands)
+    multiplies = operator_name(node) in ("aten.mul.Tensor", "aten.multiply.Tensor")
     operation = PerChannel(
         node,
         aligned.operands,
@@ -84,6 +93,52 @@ def elementwise(context: Context, node: fx.Node) -> Made | None:
         settled=_Zeros(aligned.parameters, aligned.flow) if multiplies else None,
     )
     return operation, aligned.flow
+
+
+class Commuted(PerChannel):
+    """An operator on elements, moved in front of the views that its operand has behind it."""
+
+    def inputs(self) -> Iterable[fx.Node]:
+        """Only what is not the operand."""
+        return [one for one in self.node.all_input_nodes if one is not self.node.args[0]]
+
+
+def _commutes(context: Context, node: fx.Node, operands: list[tuple[Place, fx.Node]]) -> bool:
+    """Apply an operator to the source of a spread, if that is its only operand of any size."""
+    place, first = operands[0]
+    spread = context.spreads.get(first)
+    rest = [one for _, one in operands[1:]]
+    if spread is None or first in context.program.values or first is not node.args[0]:
+        return False
+    if not all(one.op == "get_attr" and context.rank(one) == 0 for one in rest):
+        return False
+    source = spread.source
+    operation = Commuted(node, [Operand(place, source, np.arange(source.channels))])
+    example = torch.empty_like(source.example, dtype=node.meta["val"].dtype)
+    value = context.new_value(node.name, operation, source.flow, example)
+    context.spreads[node] = replace(spread, source=value)
+    return True
+
+
+def _settle(context: Context, node: fx.Node, operands: list[tuple[Place, fx.Node]]) -> None:
+    """Bundle operands whose channels are on several axes along an axis that suits all."""
+    spreads = [one for _, one in operands if one in context.spreads and context.value(one) is None]
+    if not spreads:
+        return
+    rank = context.rank(node)
+    free = set(range(rank))
+    for _, one in operands:
+        shift = rank - context.rank(one)
+        value = context.value(one)
+        if value is not None:
+            free &= {value.flow.axis + shift}
+        elif one in spreads:
+            free &= {axis + shift for axis in context.spreads[one].axes}
+        elif one.op != "get_attr":
+            free &= {axis for axis in free if axis < shift or context.shape(one)[axis - shift] == 1}
+    for one in spreads:
+        shift = rank - context.rank(one)
+        context.settle(one, set(range(rank)) - {axis - shift for axis in free})
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +183,7 @@ def align(context: Context, node: fx.Node, operands: list[tuple[Place, fx.Node]]
     axis = axes.pop()
     width = context.size(node, axis)
     wide = [value for value in values if value.flow.width == width]
-    if not wide:
-        raise NotUnderstoodError("one channel is repeated")
-    flow = wide[0].flow.on(axis)
+    flow = wide[0].flow.on(axis) if wide else Flow.single(axis, width)
     found: list[Operand] = []
     parameters: dict[Place, tuple[str, int]] = {}
     for place, one in operands:

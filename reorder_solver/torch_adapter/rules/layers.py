@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from reorder_solver.torch_adapter.flow import Flow
 from reorder_solver.torch_adapter.grouped import Blocks, GroupedMix
@@ -17,6 +16,7 @@ from reorder_solver.torch_adapter.rules.table import rule
 from reorder_solver.torch_adapter.schema import bind
 
 if TYPE_CHECKING:
+    import torch
     from torch import fx
 
     from reorder_solver.torch_adapter.build import Context, Made

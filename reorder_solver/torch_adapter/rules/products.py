@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import fx
 
 from reorder_solver.torch_adapter.contraction import Contraction
 from reorder_solver.torch_adapter.mixing import Places
@@ -18,6 +17,8 @@ from reorder_solver.torch_adapter.rules.table import rule
 from reorder_solver.torch_adapter.schema import bind
 
 if TYPE_CHECKING:
+    from torch import fx
+
     from reorder_solver.torch_adapter.build import Context, Made
     from reorder_solver.torch_adapter.operations import Place
     from reorder_solver.torch_adapter.program import Value

@@ -1,0 +1,311 @@
+"""Exports side by side: latency, ratios with confidence intervals, and bytes that copies write.
+
+    python bench_instances/studies/export_latency.py --results latency.jsonl
+
+For each network and share of pruned input channels, all exports are built and then timed in turn
+on the same inputs, for each batch size and number of threads. Every network has a process and a
+time budget of its own. Rows go to a file as they come: a run that was interrupted goes on where it
+stopped. Exports that this version does not offer are left out. Exit code 1 if something failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import math
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from study import Row, add_output, progress, save, show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+MODELS = (
+    "resnet18",
+    "resnet50",
+    "mobilenet_v2",
+    "mobilenet_v3_large",
+    "efficientnet_b0",
+    "googlenet",
+    "inception_v3",
+    "densenet121",
+    "squeezenet1_1",
+    "shufflenet_v2_x1_0",
+    "regnet_y_400mf",
+    "convnext_tiny",
+)
+EXPORTS = ("naive", "upscale", "optimal", "constrained", "oracle")
+#: The masked network as it is, for comparison.
+ORIGINAL = "original"
+RIVALS = ("naive", "upscale", "oracle", ORIGINAL)
+_INPUT_SIZES = {"inception_v3": 299}
+#: What tells rows apart.
+_KEY = ("model", "amount", "batch", "threads", "settings")
+_SETTINGS = ("objective", "score", "seed", "time_limit", "channels_last", "input_size", "clock")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure what is missing, and print everything."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument(
+        "models", nargs="*", metavar="MODEL", help="of torchvision, or package.module:callable"
+    )
+    parser.add_argument("--amount", type=float, action="append", help="default: 0.25 and 0.5")
+    parser.add_argument("--batch", type=int, action="append", help="default: 1 and 8")
+    parser.add_argument("--threads", type=int, action="append", help="default: 1 and 2")
+    parser.add_argument("--export", action="append", choices=EXPORTS, help="default: all")
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--objective", default="bytes")
+    parser.add_argument("--score", default="l2", help="what channels are pruned by")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--time-limit", type=float, default=10.0, help="of the solver, per export")
+    parser.add_argument("--input-size", type=int, help="default: as the network was made for")
+    parser.add_argument("--channels-last", action="store_true")
+    parser.add_argument("--clock", default="wall", choices=("wall", "cpu"))
+    parser.add_argument("--budget", type=float, default=600.0, help="seconds per model and amount")
+    parser.add_argument("--results", type=Path, metavar="FILE.jsonl", help="rows; to resume from")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    add_output(parser)
+    arguments = parser.parse_args(argv)
+    if arguments.worker is not None:
+        return work(json.loads(arguments.worker))
+    jobs = list(planned(arguments))
+    known = read_rows(arguments.results)
+    failed = []
+    for job in jobs:
+        missing = [key for key in keys_of(job) if key not in known]
+        if missing:
+            progress(f"{job['model']} at {job['amount']}: {len(missing)} to measure")
+            for row in rows_from_worker(job | {"pairs": [key[2:4] for key in missing]}):
+                known[key_of(row)] = row
+                append_row(arguments.results, row)
+            if any(key not in known for key in missing):
+                failed.append(f"{job['model']} at {job['amount']}")
+    rows = [known[key] for job in jobs for key in keys_of(job) if key in known]
+    report(rows)
+    for name in failed:
+        print(f"failed or out of time: {name}")
+    save(arguments.output, "export_latency", {"rounds": arguments.rounds}, rows)
+    return int(bool(failed))
+
+
+def planned(arguments: argparse.Namespace) -> Iterator[Row]:
+    """One job per model and amount."""
+    settings = {name: getattr(arguments, name) for name in _SETTINGS}
+    settings["exports"] = list(arguments.export or EXPORTS)
+    pairs = list(itertools.product(arguments.batch or (1, 8), arguments.threads or (1, 2)))
+    for model in arguments.models or MODELS:
+        for amount in arguments.amount or (0.25, 0.5):
+            yield {
+                "model": model,
+                "amount": amount,
+                "pairs": pairs,
+                "rounds": arguments.rounds,
+                "budget": arguments.budget,
+                "settings": settings,
+            }
+
+
+def keys_of(job: Row) -> list[tuple[Any, ...]]:
+    """The keys of the rows that a job yields."""
+    return [key_of(job | {"batch": batch, "threads": threads}) for batch, threads in job["pairs"]]
+
+
+def key_of(row: Row) -> tuple[Any, ...]:
+    """What makes two rows the same measurement."""
+    return tuple(
+        json.dumps(row[name], sort_keys=True) if name == "settings" else row[name] for name in _KEY
+    )
+
+
+def read_rows(path: Path | None) -> dict[tuple[Any, ...], Row]:
+    """The rows of an earlier run; a last line cut short by an interruption is dropped."""
+    found: dict[tuple[Any, ...], Row] = {}
+    if path is None or not path.exists():
+        return found
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            row = json.loads(line)
+            found[key_of(row)] = row
+        except (ValueError, KeyError, TypeError):
+            progress(f"{path.name}: a line that is no row is skipped")
+    return found
+
+
+def append_row(path: Path | None, row: Row) -> None:
+    """Add a row on a line of its own."""
+    if path is None:
+        return
+    data = path.read_bytes() if path.exists() else b""
+    begin = b"" if not data or data.endswith(b"\n") else b"\n"
+    with path.open("ab") as stream:
+        stream.write(begin + json.dumps(row).encode() + b"\n")
+
+
+def rows_from_worker(job: Row) -> Iterator[Row]:
+    """Run a job in a process of its own, which is ended when its budget is spent."""
+    command = [sys.executable, __file__, "--worker", json.dumps(job)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        timer = threading.Timer(job["budget"], process.kill)
+        timer.start()
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                yield json.loads(line)
+        finally:
+            timer.cancel()
+            process.kill()
+
+
+def work(job: Row) -> int:
+    """Build the exports of one network and print a row per batch size and number of threads."""
+    begin = time.perf_counter()
+    modules, missing = built(job)
+    for done, (batch, threads) in enumerate(job["pairs"]):
+        # A tenth is kept for what comes around the measurements.
+        left = 0.9 * job["budget"] - (time.perf_counter() - begin)
+        row = measured(job, modules, batch, threads, left / (len(job["pairs"]) - done))
+        print(json.dumps(row | {"missing": missing}), flush=True)
+    return 0
+
+
+def built(job: Row) -> tuple[dict[str, Any], dict[str, str]]:
+    """The modules to time by export, and why others are missing."""
+    import torch
+
+    import reorder_solver as rs
+    from reorder_solver import torch_adapter as ta
+
+    settings = job["settings"]
+    name = job["model"]
+    model = ta.load_model(name if ":" in name else f"torchvision:{name}", settings["seed"])
+    inputs = example_inputs(job, 2)
+    ta.calibrate(model, inputs)
+    masks = ta.prune_inputs(
+        model, inputs, score=settings["score"], amount=job["amount"], seed=settings["seed"]
+    )
+    modules = {ORIGINAL: ta.masked(model, masks).eval()}
+    missing: dict[str, str] = {}
+    for name in settings["exports"]:
+        try:
+            modules[name] = ta.compact(
+                model,
+                inputs,
+                masks,
+                export=name,
+                objective=settings["objective"],
+                time_limit=settings["time_limit"],
+                seed=settings["seed"],
+                check=False,
+            ).module
+        except rs.InputError as error:
+            missing[name] = str(error)
+    if settings["channels_last"]:
+        modules = {
+            name: module.to(memory_format=torch.channels_last) for name, module in modules.items()
+        }
+    return modules, missing
+
+
+def example_inputs(job: Row, batch: int) -> Any:
+    """Normally distributed images."""
+    import torch
+
+    settings = job["settings"]
+    size = settings["input_size"] or _INPUT_SIZES.get(job["model"], 224)
+    generator = torch.Generator().manual_seed(settings["seed"])
+    inputs = torch.randn(batch, 3, size, size, generator=generator)
+    if settings["channels_last"]:
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
+    return inputs
+
+
+def measured(job: Row, modules: dict[str, Any], batch: int, threads: int, budget: float) -> Row:
+    """One row."""
+    from reorder_solver.torch_adapter.latency import compare_latency
+    from reorder_solver.torch_adapter.timing import threads_set_to
+    from reorder_solver.torch_adapter.traffic import copied_bytes
+
+    inputs = example_inputs(job, batch)
+    with threads_set_to(threads):
+        # Hidden copies differ by batch size and threads.
+        copied = {name: copied_bytes(module, inputs).total for name, module in modules.items()}
+    table = compare_latency(
+        modules,
+        inputs,
+        job["rounds"],
+        threads,
+        seed=job["settings"]["seed"],
+        budget_s=budget,
+        clock=job["settings"]["clock"],
+    )
+    ratios = {}
+    for name, rival in itertools.permutations(modules, 2):
+        ratio = table.ratio(name, rival)
+        ratios[f"{name}/{rival}"] = [ratio.value, ratio.low, ratio.high]
+    return {
+        "model": job["model"],
+        "amount": job["amount"],
+        "batch": batch,
+        "threads": threads,
+        "settings": job["settings"],
+        "rounds": table.rounds,
+        "quartiles_ms": {name: list(table.quartiles_ms(name)) for name in modules},
+        "ratios": ratios,
+        "copied": copied,
+    }
+
+
+def report(rows: Sequence[Row]) -> None:
+    """The table, and geometric means per export, rival and setting."""
+    columns = {"model": "model", "amount": "amount", "batch": "batch", "threads": "threads"}
+    columns |= {"ms": "optimal ms"}
+    columns |= {rival: f"optimal / {rival}" for rival in RIVALS}
+    columns |= {"bytes": "copied / naive", "rounds": "rounds"}
+    show("latency: ratios of medians (95 % interval)", columns, [_line(row) for row in rows])
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        name = f"amount {row['amount']}, batch {row['batch']}, threads {row['threads']}"
+        groups.setdefault(name, []).append(row)
+    everything = {**groups, "all": list(rows)} if len(groups) > 1 else groups
+    pairs = [("upscale", "naive"), *(("optimal", rival) for rival in RIVALS)]
+    means = [
+        {"group": name, "rows": len(mine)}
+        | {f"{one}/{rival}": geometric_mean(_values(mine, one, rival)) for one, rival in pairs}
+        for name, mine in everything.items()
+    ]
+    headings = {"group": "geometric means", "rows": "rows"}
+    show("", headings | {f"{one}/{rival}": f"{one} / {rival}" for one, rival in pairs}, means)
+
+
+def _line(row: Row) -> Row:
+    found = {name: row[name] for name in ("model", "amount", "batch", "threads", "rounds")}
+    found["ms"] = row["quartiles_ms"].get("optimal", [None] * 3)[1]
+    for rival in RIVALS:
+        ratio = row["ratios"].get(f"optimal/{rival}")
+        found[rival] = "{:.3f} ({:.3f}-{:.3f})".format(*ratio) if ratio else None
+    naive = row["copied"].get("naive")
+    found["bytes"] = (
+        row["copied"]["optimal"] / naive if naive and "optimal" in row["copied"] else None
+    )
+    return found
+
+
+def _values(rows: Iterable[Row], one: str, rival: str) -> list[float]:
+    ratios = (row["ratios"].get(f"{one}/{rival}") for row in rows)
+    return [ratio[0] for ratio in ratios if ratio]
+
+
+def geometric_mean(values: Sequence[float]) -> float | None:
+    """None of nothing."""
+    return math.exp(sum(map(math.log, values)) / len(values)) if values else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

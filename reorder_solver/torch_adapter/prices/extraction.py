@@ -1,0 +1,109 @@
+"""Extraction: the sites of a model's accesses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from reorder_solver.torch_adapter.analysis import bind
+from reorder_solver.torch_adapter.prices.site import AccessSite
+
+if TYPE_CHECKING:
+    from torch import fx
+
+    from reorder_solver.torch_adapter.analysis import Read
+    from reorder_solver.torch_adapter.extract import Extraction
+
+
+def sites_of(
+    extraction: Extraction,
+    *,
+    batch: int = 1,
+    memory_format: str = "contiguous",
+    threads: int = 1,
+) -> dict[str, AccessSite]:
+    """The site of every access of an extraction.
+
+    Parameters
+    ----------
+    extraction : Extraction
+    batch : int
+        Samples per call, whatever the model was captured with.
+    memory_format : {"contiguous", "channels_last"}
+        Of the values with four axes; others are contiguous.
+    threads : int
+
+    Returns
+    -------
+    dict of str to AccessSite
+        By access id, in the order of the instance. The value is taken as large as in the
+        unpruned model.
+    """
+    return {
+        access.id: _site(
+            extraction.reads[access.id],
+            access.size,
+            (batch, extraction.captured.batch),
+            memory_format,
+            threads,
+        )
+        for access in extraction.instance.accesses
+    }
+
+
+def _site(
+    read: Read, wanted: int, batches: tuple[int, int], memory_format: str, threads: int
+) -> AccessSite:
+    value = read.source.meta["val"]
+    shape = tuple(_scaled(size, *batches) for size in value.shape)
+    # Blocks may differ between the parts of a concatenation; then features stand for channels.
+    blocks = {segment.block for segment in read.flow.segments}
+    block = blocks.pop() if len(blocks) == 1 else 1
+    return AccessSite(
+        shape=shape,
+        axis=read.flow.axis,
+        channels=max(1, wanted),
+        block=block,
+        dtype=str(value.dtype).removeprefix("torch."),
+        memory_format=memory_format if len(shape) == 4 else "contiguous",
+        device=str(value.device),
+        threads=threads,
+        **operator_of(read.node),
+    )
+
+
+def operator_of(node: fx.Node) -> dict[str, Any]:
+    """The arguments of :class:`AccessSite` that describe a convolution or linear layer."""
+    bound = bind(node)
+    weight = bound["weight"].meta["val"]
+    found: dict[str, Any] = {"operator": "linear", "out_channels": int(weight.shape[0])}
+    if "stride" not in bound:
+        return found
+    kernel = tuple(int(size) for size in weight.shape[2:])
+    spatial = len(kernel)
+    dilation = _per_axis(bound["dilation"], spatial)
+    padding = bound["padding"]
+    if padding == "valid":
+        padding = 0
+    elif padding == "same":
+        # Where one side gets more than the other, the smaller: it makes no difference in time.
+        padding = [d * (k - 1) // 2 for d, k in zip(dilation, kernel, strict=True)]
+    return found | {
+        "operator": f"conv{spatial}d",
+        "kernel": kernel,
+        "stride": _per_axis(bound["stride"], spatial),
+        "padding": _per_axis(padding, spatial),
+        "dilation": dilation,
+    }
+
+
+def _per_axis(value: Any, spatial: int) -> tuple[int, ...]:
+    numbers = [value] if isinstance(value, int) else list(value)
+    return tuple(numbers * spatial if len(numbers) == 1 else numbers)
+
+
+def _scaled(size: Any, batch: int, captured: int) -> int:
+    """A size for another batch: those that depend on it are whole multiples of it."""
+    if isinstance(size, int):
+        return size
+    hint = size.node.hint
+    return max(1, (captured if hint is None else int(hint)) * batch // captured)
