@@ -62,7 +62,9 @@ def apply(
         for name, stored in extraction.captured.attributes.items()
     }
     sequences = extraction.plan.sequences(layout)
-    emitter = Emitter(extraction.facts, attributes, sequences, {}, free=free_copies)
+    emitter = Emitter(
+        extraction.facts, attributes, sequences, {}, extraction.plan.joins, free=free_copies
+    )
     emitter.write()
     put_back_in_place(emitter.graph)
     return _module(extraction, emitter)

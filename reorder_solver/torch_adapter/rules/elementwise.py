@@ -56,11 +56,6 @@ def _overloads() -> Iterator[str]:
                 [str(one.type) for one in schema.returns] == ["Tensor"]
                 and str(schema.arguments[0].type) in ("Tensor", "Scalar", "number")
                 and not any(one.alias_info and one.alias_info.is_write for one in schema.arguments)
-                and not any(
-                    "str" in str(one.type)
-                    for one in schema.arguments
-                    if name not in ("gelu", "div", "divide")
-                )
             )
             tensors = [one for one in schema.arguments if str(one.type) == "Tensor"]
             if plain and tensors and wanted in ("", overload):

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 _TRANSPOSITIONS = ("transpose.int", "swapaxes.default", "swapdims.default")
 _MOVES = ("movedim.int", "movedim.intlist", "moveaxis.int", "moveaxis.intlist")
-_WHOLE = ("t.default", "numpy_T.default", "mT.default", "adjoint.default")
+_LAST = ("t.default", "mT.default")
 
 
 @rule(
     "aten.permute.default",
     "aten.permute_copy.default",
-    *(f"aten.{name}" for name in (*_TRANSPOSITIONS, *_MOVES, *_WHOLE)),
+    *(f"aten.{name}" for name in (*_TRANSPOSITIONS, *_MOVES, *_LAST)),
 )
 def permute(context: Context, node: fx.Node) -> Made | None:
     """Moves the channel axis."""
@@ -58,8 +58,6 @@ def _permutation(node: fx.Node, rank: int) -> list[int]:
             moved[places.index(place)] if place in places else next(left) for place in range(rank)
         ]
     axes = list(range(rank))
-    if name == "numpy_T":
-        return axes[::-1]
     numbers = list(bound.values())[1:3] if len(bound) > 1 else [-2, -1]
     if name == "t" and rank < 2:
         return axes

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 _IMPLICIT = (
     "aten.flatten.using_ints",
-    "aten.ravel.default",
     "aten.squeeze.dim",
     "aten.squeeze.dims",
     "aten.squeeze.default",
