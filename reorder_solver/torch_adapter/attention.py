@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from reorder_solver.torch_adapter.grouped import even
+from reorder_solver.torch_adapter.grouped import any_of, even
 from reorder_solver.torch_adapter.operations import Opaque
 from reorder_solver.torch_adapter.program import Operation, Source, marked
 from reorder_solver.torch_adapter.schema import bind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from torch import fx
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 def chosen_labels(labels: IndexArray, chosen: BoolArray) -> IndexArray:
     """The channels of the heads that have some chosen, equally many of each."""
-    alive = chosen.any(axis=1)
+    alive = any_of(chosen)
     found: IndexArray = labels[chosen].reshape(int(alive.sum()), -1)
     return found
 
@@ -138,7 +138,7 @@ class Weighted(Operation):
         self.mask = mask
         self.settings = settings or {}
 
-    def inputs(self) -> Sequence[fx.Node]:
+    def inputs(self) -> Iterable[fx.Node]:
         """What the operator takes as it was."""
         if self.pairs is not None:
             return [] if self.mask is None else [self.mask]
@@ -176,7 +176,7 @@ class Weighted(Operation):
     def widen(self, live: BoolArray, facts: Facts) -> BoolArray:
         """Equally many features of each head; whole heads go where queries and keys can follow."""
         by_head = self._by_head(live)
-        alive = by_head.any(axis=1)
+        alive = any_of(by_head)
         if self.pairs is None and live.any():
             alive = np.ones_like(alive)
         return self._outputs(even(by_head, alive))
@@ -187,7 +187,7 @@ class Weighted(Operation):
         labels = self.values.heads.labels[by_head]
         found = [(self.values.value, marked(self.values.value.channels, labels))]
         if self.pairs is not None:
-            found += self.pairs.needs(facts, by_head.any(axis=1))
+            found += self.pairs.needs(facts, any_of(by_head))
         return found
 
     def lower(self, sequence: IndexArray, emitter: Emitter) -> fx.Node:
@@ -199,7 +199,7 @@ class Weighted(Operation):
         if self.pairs is None:
             node = emitter.call(self.call, {self.place: values})
         else:
-            node = self._attention(values, by_head.any(axis=1), emitter)
+            node = self._attention(values, any_of(by_head), emitter)
         node = self.gathered.put(node, int(by_head.sum()), emitter)
         places = np.argsort(self.gathered.labels)
         order = places[np.flatnonzero(by_head.ravel())]

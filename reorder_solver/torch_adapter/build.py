@@ -61,7 +61,7 @@ def build(
 def _apply_rule(context: Context, node: fx.Node, rules: Mapping[str, Rule]) -> None:
     name = operator_name(node)
     try:
-        made = context.foreseen.get(node)
+        made: Any = context.foreseen.get(node)
         rule = rules.get(name)
         if made is None and rule is None:
             raise NotUnderstoodError("no rule for this operator")

@@ -104,7 +104,10 @@ def capture(model: nn.Module, example_inputs: Any) -> Captured:
     }
     transient = {name for name, _ in module.named_buffers()} - set(module.state_dict())
     folded = fold(graph, attributes)
-    notes += [f"stored anew: {name}" for name in sorted(folded)]
+    if folded:
+        names = sorted(folded)
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        notes.append(f"computed from parameters, now stored: {', '.join(names[:3])}{more}")
     aliases = _aliases(model)
     for name in folded:
         aliases.setdefault(name, aliases.get(folded_from(name), frozenset()))

@@ -40,7 +40,7 @@ def fused(net: Block, x: torch.Tensor) -> torch.Tensor:
 
 
 def masked(net: Block, x: torch.Tensor) -> torch.Tensor:
-    batch, places, _width = x.shape
+    batch, places, _ = x.shape
     q, k, v = (
         one.view(batch, places, HEADS, EACH).transpose(1, 2) for one in net.qkv(x).chunk(3, -1)
     )
@@ -156,13 +156,7 @@ def test_attention_is_exported_right(name: str, seed: int) -> None:
     assert_constants_are(extraction, sample(2, 6, 5))
 
 
-def layers_of(net: nn.Module, found: nn.Module) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(one.shape) for name, one in found.state_dict().items()}
-
-
-@pytest.mark.parametrize(
-    "name", [name for name in STEPS if name not in ("one_head", "sequence_first")]
-)
+@pytest.mark.parametrize("name", sorted(STEPS.keys() - {"one_head", "sequence_first"}))
 def test_features_of_values_go_head_by_head(name: str) -> None:
     """Each head keeps as many as the projection wants of the one of which it wants most."""
     net = prepare(Block(STEPS[name]))
@@ -184,13 +178,13 @@ def test_whole_heads_go(name: str) -> None:
     with torch.no_grad():
         layer.weight[:, EACH : 2 * EACH] = 0
     extraction = assert_exports_are_right(net, sample(2, 6, 5))
-    shapes = layers_of(net, ta.apply(extraction, rs.Layout.identity(extraction.instance)))
+    state = ta.apply(extraction, rs.Layout.identity(extraction.instance)).state_dict()
     rows = {
         "fused": ("qkv.weight", 24), "masked": ("qkv.weight", 24), "causal": ("q.weight", 8),
         "convolved": ("image_k.weight", 8), "module": ("attention.in_proj_weight", 24),
     }  # fmt: skip
     weight, expected = rows[name]
-    assert shapes[weight][0] == expected
+    assert len(state[weight]) == expected
 
 
 @pytest.mark.parametrize("name", ["fused", "written_out", "interleaved", "einstein"])

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from reorder_solver.torch_adapter.build import Context, Made
     from reorder_solver.torch_adapter.operations import Place
-    from reorder_solver.torch_adapter.program import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +203,10 @@ def _beside(context: Context, node: fx.Node, product: Product, label: str) -> Ma
             context.attribute(factor.node)
             parameters[factor.place] = str(factor.node.target), axis
             continue
-        value: Value = context.on_axis(factor.node, axis)
-        if not value.flow.same_sizes(flow):
+        operand = context.on_axis(factor.node, axis)
+        if not operand.flow.same_sizes(flow):
             raise NotUnderstoodError("operands are made of different pieces")
-        found.append(Operand(factor.place, value, np.arange(flow.channels)))
+        found.append(Operand(factor.place, operand, np.arange(flow.channels)))
     if product.bias is not None:
         raise NotUnderstoodError("a bias on another axis than the channels'")
     return PerChannel(node, found, parameters), flow.on(product.labels.index(label))
