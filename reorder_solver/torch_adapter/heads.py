@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import fx
 
-from reorder_solver.torch_adapter.facts import hint
+from reorder_solver.torch_adapter.sizes import hint
 from reorder_solver.torch_adapter.schema import operator_name
 
 if TYPE_CHECKING:
