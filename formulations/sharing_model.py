@@ -343,8 +343,8 @@ def conflicting_triples(
     -------
     ndarray of bool, shape (m, m, m)
         ``[a, b, c]`` for all ``a``, unless time ran out; symmetric in ``b`` and ``c``.
-        O(m^3 k / 64) word operations; less where few columns, those that about half of the rows want, already
-        tell that all triples of a row conflict.
+        O(m^3 k / 64) word operations; less where few columns, those that about half of the rows
+        want, already tell that all triples of a row conflict.
     """
     count = wants.shape[0]
     found = np.zeros((count, count, count), dtype=np.bool_)
