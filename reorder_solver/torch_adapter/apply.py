@@ -15,6 +15,7 @@ from reorder_solver.core.result import Result
 from reorder_solver.torch_adapter.emitter import Emitter
 from reorder_solver.torch_adapter.in_place import put_back_in_place
 from reorder_solver.torch_adapter.serving import chosen_modes
+from reorder_solver.torch_adapter.trainable import make_trainable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,8 +96,10 @@ def _in_type(stored: Any, dtype: torch.dtype | None) -> Any:
 
 def _module(extraction: Extraction, emitter: Emitter) -> nn.Module:
     graph = emitter.graph
+    layers = make_trainable(graph, emitter.values, emitter.origins, extraction.captured.norms)
     used = [str(node.target) for node in graph.nodes if node.op == "get_attr"]
-    root = {name: _own(emitter.values[name]) for name in used}
+    root: dict[str, Any] = {name: _own(emitter.values[name]) for name in used}
+    root |= layers
     for node in graph.nodes:
         node.meta = {}
     graph.lint()
