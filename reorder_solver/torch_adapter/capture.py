@@ -16,7 +16,7 @@ from reorder_solver.core.errors import InputError
 from reorder_solver.torch_adapter.errors import CaptureError
 from reorder_solver.torch_adapter.folding import fold, folded_from
 from reorder_solver.torch_adapter.functional import make_functional
-from reorder_solver.torch_adapter.trainable import NormSetting, norm_settings
+from reorder_solver.torch_adapter.trainable import NormSetting, forgotten_dropouts, norm_settings
 
 #: Checks on sizes and types that hold for the captured graph but not once channels are dropped.
 _ASSERTIONS = frozenset(
@@ -109,9 +109,10 @@ def capture(model: nn.Module, example_inputs: Any) -> Captured:
     transient = {name for name, _ in module.named_buffers()} - set(module.state_dict())
     folded = fold(graph, attributes)
     if folded:
-        names = sorted(folded)
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        notes.append(f"computed from parameters, now stored: {', '.join(names[:3])}{more}")
+        notes.append(f"computed from parameters, now stored: {_some(sorted(folded))}")
+    forgotten = forgotten_dropouts(model, graph)
+    if forgotten:
+        notes.append(f"without effect in the export's training mode: {_some(forgotten)}")
     aliases = _aliases(model)
     for name in folded:
         aliases.setdefault(name, aliases.get(folded_from(name), frozenset()))
@@ -125,6 +126,11 @@ def capture(model: nn.Module, example_inputs: Any) -> Captured:
         folded,
         norm_settings(model),
     )
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more}"
 
 
 def _functional(program: torch.export.ExportedProgram) -> tuple[fx.GraphModule, fx.Graph]:

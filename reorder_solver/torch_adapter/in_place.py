@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from torch import fx
 
 from reorder_solver.torch_adapter.functional import IN_PLACE
 from reorder_solver.torch_adapter.schema import operator_name
 from reorder_solver.torch_adapter.trainable import ORIGIN
-
-if TYPE_CHECKING:
-    from torch import fx
 
 #: Operators that always return memory of their own.
 _FRESH = frozenset(
@@ -38,8 +35,9 @@ def put_back_in_place(graph: fx.Graph) -> None:
         if writing is None:
             continue
         target = node.args[0] if node.args else None
-        own = target in fresh or (target in written and _were_neighbours(target, node))
-        if own and len(target.users) == 1:
+        if not isinstance(target, fx.Node) or len(target.users) > 1:
+            continue
+        if target in fresh or (target in written and _were_neighbours(target, node)):
             node.target = writing
             fresh.discard(node)
             written.add(node)

@@ -77,6 +77,25 @@ def norm_settings(model: nn.Module) -> dict[str, NormSetting]:
     return found
 
 
+def forgotten_dropouts(model: nn.Module, graph: fx.Graph) -> list[str]:
+    """Modules that drop something in training mode of which the captured graph knows nothing.
+
+    Stochastic depth and dropout inside of attention leave no operator behind in evaluation mode.
+    """
+    known = {_dropout_name(node) for node in graph.nodes if node.op == "call_function"}
+    found = []
+    for name, module in model.named_modules():
+        kind = type(module).__name__
+        share = 0.0
+        if isinstance(module, nn.MultiheadAttention | nn.RNNBase):
+            share = module.dropout
+        elif "drop" in kind.lower() or kind == "StochasticDepth":
+            share = getattr(module, "p", getattr(module, "drop_prob", 0.0))
+        if isinstance(share, int | float) and share > 0 and name not in known:
+            found.append(name)
+    return found
+
+
 def make_trainable(
     graph: fx.Graph,
     values: Mapping[str, Any],
@@ -219,7 +238,7 @@ class _Layers:
         bound = bind(node)
         if bound["train"]:
             return None
-        wanted = _dropout_name(node)
+        wanted = _dropout_name(node.meta.get(ORIGIN))
         key = wanted, kind, bound["p"], inplace
         if key not in self._names:
             self._names[key] = self._free(wanted, wanted)
@@ -268,9 +287,8 @@ def _rank(node: fx.Node) -> int | None:
     return example.ndim if isinstance(example, torch.Tensor) else None
 
 
-def _dropout_name(node: fx.Node) -> str:
+def _dropout_name(origin: fx.Node | None) -> str:
     """The dropout layer's name in the model, or one in the module that called the function."""
-    origin = node.meta.get(ORIGIN)
     stack = {} if origin is None else origin.meta.get("nn_module_stack") or {}
     if not stack:
         return "dropout"

@@ -55,9 +55,9 @@ def test_the_networks_have_what_exports_are_made_of() -> None:
     narrows = [node for node in nodes if node.target is torch.narrow]
     assert any(node.args[0] not in gathers for node in narrows)
     assert any(sum(user in narrows for user in gather.users) > 1 for gather in gathers)
-    assert any(
-        node.target is torch.cat and set(node.args[0]) & set(narrows) for node in nodes
-    ), "a selection is fused into a concatenation"
+    assert any(node.target is torch.cat and set(node.args[0]) & set(narrows) for node in nodes), (
+        "a selection is fused into a concatenation"
+    )
     # Channels behind the masked outputs are constants that are no zeros, taken up by a bias.
     assert branches.stem.weight.shape[0] < 12
     model = build(Branches)
@@ -212,8 +212,12 @@ def test_channels_last(exported: Portable) -> None:
         close(module(x), exported, x)
 
 
-def test_torch_compile_captures_it(optimal: Portable) -> None:
+@pytest.mark.parametrize(
+    "net", [Branches, *(pytest.param(net, marks=pytest.mark.slow) for net in (Groups, Stream))]
+)
+def test_torch_compile_captures_it(net: type[nn.Module]) -> None:
     """In one graph, in either mode, for any batch size."""
+    optimal = copy.deepcopy(cached(net, "optimal"))
     torch.compiler.reset()
     compiled = torch.compile(optimal.module, backend="aot_eager", fullgraph=True, dynamic=True)
     with torch.no_grad():

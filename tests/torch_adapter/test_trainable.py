@@ -141,6 +141,40 @@ def test_dropouts_keep_their_names_and_settings() -> None:
     assert torch.allclose(*outputs, rtol=1e-10, atol=1e-12)
 
 
+class Forgotten(nn.Module):
+    """Drops whole branches in training mode, which no operator tells of otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.body, self.head = conv(3, 6), conv(6, 6), conv(6, 4)
+        self.depth, self.never = StochasticDepth(0.5), StochasticDepth(0.0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        return self.head(x + self.never(self.depth(self.body(x))))
+
+
+class StochasticDepth(nn.Module):
+    """As in torchvision."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training or self.p == 0:
+            return x
+        return x * (torch.rand(len(x), 1, 1, 1) >= self.p) / (1 - self.p)
+
+
+def test_what_training_mode_lacks_is_noted() -> None:
+    """Stochastic depth leaves nothing behind; dropout does, and is not noted."""
+    assert ta.extract(build(Forgotten), image()).notes == (
+        "without effect in the export's training mode: depth",
+    )
+    assert not ta.extract(build(Dropouts), image()).notes
+
+
 class Norms(nn.Module):
     """One norm on two values, one that averages over all batches, one without a scale."""
 
