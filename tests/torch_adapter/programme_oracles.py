@@ -93,7 +93,7 @@ def assert_lowers_in_any_order(
         }
         kept = facts.close(keep)
         sequences = {value: rng.permutation(np.flatnonzero(mask)) for value, mask in kept.items()}
-        emitter = Emitter(facts, captured.attributes, sequences, {})
+        emitter = Emitter(facts, captured.attributes, sequences, {}, extraction.plan.joins)
         emitter.write()
         used = {str(node.target) for node in emitter.graph.nodes if node.op == "get_attr"}
         module = fx.GraphModule({name: emitter.values[name] for name in used}, emitter.graph)
