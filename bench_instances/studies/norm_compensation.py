@@ -49,11 +49,12 @@ class Normed(nn.Module):
             self.head.weight[:, stored:] = 0
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The stream, normalised and read."""
         return self.head(self.norm(self.stem(x)))
 
 
 def norm_alone(channels: int, stored: int) -> tuple[nn.Module, int]:
-    """The steps between the two layers of an export, as a module, and how many channels it takes."""
+    """What an export does between the two layers, as a module, and how many channels it takes."""
     x = torch.rand(2, 3, 1)
     extraction = ta.extract(Normed(channels, stored).eval(), x)
     module: Any = ta.apply(extraction, rs.Layout.identity(extraction.instance))
