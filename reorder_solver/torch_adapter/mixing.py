@@ -174,7 +174,8 @@ class Mix(Operation):
             return known
         carrier = self.carrier(facts)
         if carrier is None:
-            return known & (inputs == 0)
+            known &= inputs == 0
+            return known
         known[carrier] = False
         return known
 
