@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from adapter_nets import layouts, random_masks
 from operator_examples import CHANNELS, FURTHER, OPERATORS, SIZE
 from operator_items import Items
 from torch import fx, nn
 
-from reorder_solver import torch_adapter as ta
 from reorder_solver.torch_adapter.build import build
 from reorder_solver.torch_adapter.capture import capture
 from reorder_solver.torch_adapter.emitter import Emitter

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reorder_solver.torch_adapter.analysis import bind
+from reorder_solver.torch_adapter.mixing import Mix
 from reorder_solver.torch_adapter.prices.site import AccessSite
+from reorder_solver.torch_adapter.schema import bind, operator_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from torch import fx
 
     from reorder_solver.torch_adapter.extract import Extraction
+    from reorder_solver.torch_adapter.plan import PlannedAccess
+
+#: What the names of operators that can be timed as such begin with.
+_TIMED = ("aten.conv1d.", "aten.conv2d.", "aten.conv3d.", "aten.linear.")
 
 
 def sites_of(
@@ -40,20 +45,29 @@ def sites_of(
         By access id, in the order of the instance. The value is taken as large as in the
         unpruned model.
     """
-    return {
-        access.id: site_of(
-            read.node,
-            read.source.meta["val"],
-            axis=read.flow.axis,
-            channels=access.size,
-            blocks={segment.block for segment in read.flow.segments},
-            batches=(batch, extraction.captured.batch),
+    captured = extraction.captured
+    found: dict[str, AccessSite] = {}
+    for access_id, planned in extraction.plan.planned.items():
+        flow = planned.source.flow
+        found[access_id] = site_of(
+            _layer_node(planned),
+            planned.source.example,
+            axis=flow.axis,
+            channels=int(planned.wanted.sum()),
+            blocks=set(flow.sizes.tolist()),
+            batches=(batch, captured.batch),
             memory_format=memory_format,
             threads=threads,
         )
-        for access in extraction.instance.accesses
-        for read in (extraction.reads[access.id],)
-    }
+    return found
+
+
+def _layer_node(planned: PlannedAccess) -> fx.Node | None:
+    """The node of a layer that can be timed; None for anything else."""
+    operation = planned.operation
+    if not isinstance(operation, Mix) or not operator_name(operation.node).startswith(_TIMED):
+        return None
+    return operation.node
 
 
 def site_of(

@@ -1,0 +1,112 @@
+"""Optimise: solve the problem a model poses, and see whether shared copies make it cheaper."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from reorder_solver.core.prices import Objective
+from reorder_solver.solve import solve
+from reorder_solver.torch_adapter.capture import as_arguments
+from reorder_solver.torch_adapter.pricing import with_prices
+from reorder_solver.torch_adapter.share import shared_copies, written_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reorder_solver.core.result import Result
+    from reorder_solver.torch_adapter.extract import Extraction
+    from reorder_solver.torch_adapter.transformed_plan import Transformations
+
+
+@dataclass(frozen=True, slots=True)
+class SolverSettings:
+    """How to solve: what :func:`reorder_solver.solve.solve` or another solver is called with."""
+
+    objective: str
+    time_limit: float | None
+    seed: int
+    threads: int
+    backend: str = "auto"
+    solver: Callable[..., Result] = solve
+
+    def bytes(self) -> SolverSettings:
+        """The same for the objective ``bytes``."""
+        return replace(self, objective=Objective.BYTES.value)
+
+    def solve(self, extraction: Extraction, backend: str | None = None) -> Result:
+        """Solve the extraction's instance."""
+        return self.solver(
+            extraction.instance,
+            objective=self.objective,
+            backend=backend or self.backend,
+            time_limit=self.time_limit,
+            seed=self.seed,
+            threads=self.threads,
+        )
+
+    def priced(self, extraction: Extraction, example_inputs: Any) -> Extraction:
+        """The extraction with prices, if the objective needs them."""
+        if Objective.parse(self.objective) is not Objective.LATENCY:
+            return extraction
+        args, kwargs = as_arguments(example_inputs)
+        tensors = [one for one in (*args, *kwargs.values()) if isinstance(one, torch.Tensor)]
+        images = [one for one in tensors if one.ndim == 4]
+        last = any(
+            one.is_contiguous(memory_format=torch.channels_last) and not one.is_contiguous()
+            for one in images
+        )
+        return with_prices(
+            extraction,
+            batch=max(1, len(tensors[0]) if tensors[0].ndim else 1),
+            memory_format="channels_last"
+            if last and not images[0].is_contiguous()
+            else "contiguous",
+            threads=torch.get_num_threads(),
+        )
+
+
+def best_transformed(
+    plain: Extraction, allowed: Transformations, settings: SolverSettings, example_inputs: Any
+) -> tuple[Extraction, Result]:
+    """The cheapest way found to lay a model out with the transformations allowed.
+
+    Shared copies are planned by bytes, for the layout with the fewest; they are kept if the
+    problem with them has the cheaper solution.
+    """
+    extraction = settings.priced(plain.transformed(allowed), example_inputs)
+    result = settings.solve(extraction)
+    if not allowed.share or not result.cost:
+        return extraction, result
+    fewest = result
+    if Objective.parse(settings.objective) is not Objective.BYTES:
+        fewest = settings.bytes().solve(extraction)
+    if fewest.layout is None:
+        return extraction, result
+    copies = shared_copies(
+        extraction.plan,
+        fewest.layout,
+        time_limit=settings.time_limit,
+        seed=settings.seed,
+        threads=settings.threads,
+    )
+    if not copies:
+        return extraction, result
+    shared = settings.priced(extraction.with_copies(copies, allowed), example_inputs)
+    rival = settings.solve(shared)
+    if _total(shared, rival, settings) < _total(extraction, result, settings):
+        return shared, rival
+    return extraction, result
+
+
+def _total(extraction: Extraction, result: Result, settings: SolverSettings) -> float:
+    """The cost of a layout and of what concatenations write."""
+    if result.cost is None:
+        return math.inf
+    written = written_bytes(extraction.plan)
+    if Objective.parse(settings.objective) is Objective.LATENCY:
+        return result.cost + extraction.joins.byte * written
+    return result.cost + (written if settings.objective == Objective.BYTES.value else 0)
