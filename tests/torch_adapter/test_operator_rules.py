@@ -19,13 +19,13 @@ from reorder_solver.torch_adapter.build import build
 from reorder_solver.torch_adapter.capture import capture
 from reorder_solver.torch_adapter.emitter import Emitter
 from reorder_solver.torch_adapter.facts import Facts
-from reorder_solver.torch_adapter.operations import Opaque
+from reorder_solver.torch_adapter.operations import Adopt, Opaque
 from reorder_solver.torch_adapter.rules import RULES
 from reorder_solver.torch_adapter.schema import operator_name
 
 if TYPE_CHECKING:
     from reorder_solver.torch_adapter.flow import BoolArray, IndexArray
-    from reorder_solver.torch_adapter.program import Program, Value
+    from reorder_solver.torch_adapter.program import Operation, Program, Value
 
 #: Examples per captured network: capturing takes longer than everything else.
 GROUP = 40
@@ -153,7 +153,15 @@ def required(program: Program, facts: Facts, value: Value, live: BoolArray) -> d
             mask = operation.widen(found[operation.output], facts)
             for source, wanted in operation.needs(mask, facts):
                 found[source] = found.get(source, False) | wanted
+            if isinstance(operation, Adopt):
+                opaque = [one for one in program.operations if is_of(one, operation.node)]
+                for source in (source for one in opaque for source in one.sources()):
+                    found[source.value] = np.ones(source.value.channels, dtype=np.bool_)
     return found
+
+
+def is_of(operation: Operation, node: fx.Node) -> bool:
+    return isinstance(operation, Opaque) and operation.node is node
 
 
 def by_channel(value: Value, tensor: torch.Tensor) -> list[torch.Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -160,6 +161,9 @@ def slice_(context: Context, node: fx.Node) -> Made | None:
     if spread is not None and source not in context.program.values and axis in spread.axes:
         width = spread.labels.shape[spread.axes.index(axis)]
         return put_spread(context, node, spread.taken(axis, _picked(node, width)))
+    if spread is not None and _keeps_all(node):
+        context.spreads[node] = spread
+        return None
     value = context.settle(source, {axis})
     if value is None:
         return None
@@ -173,6 +177,13 @@ def slice_(context: Context, node: fx.Node) -> Made | None:
     if value.flow.block != 1:
         raise NotUnderstoodError("cuts a channel apart")
     return select(value, picked)
+
+
+def _keeps_all(node: fx.Node) -> bool:
+    """True for a slice from the start to the end."""
+    bound = bind(node)
+    everything = bound.get("end") is None or bound["end"] == sys.maxsize
+    return "step" in bound and everything and bound["start"] in (None, 0) and bound["step"] == 1
 
 
 def _picked(node: fx.Node, width: int) -> IndexArray:
