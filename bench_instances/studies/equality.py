@@ -27,11 +27,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "torch_ad
 
 import torch
 import zoo
+import zoo_checks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SIDES = ("input", "output", "both", "mixed", "joint")
+DEFAULT_EXPORTS = ", ".join(zoo_checks.EXPORTS)
+SIDES = ("input", "output", "both", "mixed", "joint", "every")
 COLUMNS = {
     "case": "model",
     "side": "side",
@@ -50,21 +52,21 @@ COLUMNS = {
 
 def outcomes(
     case: zoo.Case, side: str, amount: float, correlation: float, arguments: argparse.Namespace
-) -> Iterator[zoo.Outcome]:
+) -> Iterator[zoo_checks.Outcome]:
     """One per export; one in all if the model cannot even be pruned."""
     try:
-        pruned = zoo.Pruned.make(case, side, amount, correlation, arguments.seed)
+        pruned = zoo_checks.Pruned.make(case, side, amount, correlation, arguments.seed)
         yield from pruned.outcomes(
-            arguments.export or zoo.EXPORTS,
+            arguments.export or zoo_checks.EXPORTS,
             objective=arguments.objective,
             time_limit=arguments.time_limit,
         )
     except Exception as error:
         text = f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
-        yield zoo.Outcome(case.id, side, "all", amount, correlation, failure=text)
+        yield zoo_checks.Outcome(case.id, side, "all", amount, correlation, failure=text)
 
 
-def row_of(found: zoo.Outcome) -> Row:
+def row_of(found: zoo_checks.Outcome) -> Row:
     """What is printed and saved."""
     row = asdict(found) | {"verdict": found.verdict}
     for key in ("error", "sensitivity"):
@@ -85,7 +87,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--amount", action="append", type=float, help="default: 0.5")
     parser.add_argument("--side", action="append", choices=SIDES, help="default: input")
     parser.add_argument("--correlation", action="append", type=float, help="default: 0, by norm")
-    parser.add_argument("--export", action="append", help=f"default: {', '.join(zoo.EXPORTS)}")
+    parser.add_argument(
+        "--export", action="append", help=f"default: {', '.join(zoo_checks.EXPORTS)}"
+    )
     parser.add_argument("--objective", default="bytes")
     parser.add_argument("--time-limit", type=float, default=5.0, metavar="SECONDS")
     parser.add_argument("--seed", type=int, default=0)
@@ -94,7 +98,7 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     started = time.perf_counter()
-    found: list[zoo.Outcome] = []
+    found: list[zoo_checks.Outcome] = []
     for case in chosen(arguments.models):
         for side in arguments.side or ["input"]:
             for amount in arguments.amount or [0.5]:
@@ -114,12 +118,12 @@ def main(argv: list[str] | None = None) -> int:
     return int(any(one.verdict != "equal" for one in found))
 
 
-def _line(one: zoo.Outcome) -> str:
+def _line(one: zoo_checks.Outcome) -> str:
     what = f"{one.case} {one.side} {one.amount:g} {one.correlation:g} {one.export}"
     return f"{what}: {one.verdict} {one.error:.1e} {one.failure}".rstrip()
 
 
-def _summary(found: list[zoo.Outcome]) -> None:
+def _summary(found: list[zoo_checks.Outcome]) -> None:
     for verdict, count in Counter(one.verdict for one in found).most_common():
         print(f"{count} of {len(found)} exports: {verdict}")
     for one in found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,6 +24,7 @@ from reorder_solver.cli.output import (
     print_json,
     print_line,
     print_table,
+    seconds,
 )
 from reorder_solver.cli.running import monitor
 from reorder_solver.core.errors import InputError
@@ -130,9 +132,11 @@ def command(
         with _warnings_as_lines(prices.TimingCacheWarning):
             place = None if no_cache else cache or prices.default_path()
             kept = prices.TimingCache(place)
+            begin = time.perf_counter()
             calibrated = prices.calibrate_sites(
                 list(sites.values()), budget, kept, _said(shown.start, "timing")
             )
+            spent = round(time.perf_counter() - begin, 3)
             compared = None
             if check:
                 compared = prices.check_sites(calibrated, budget, _said(shown.start, "checking"))
@@ -142,12 +146,14 @@ def command(
     if form == "csv":
         print_csv(checks if check else [_flat(row) for row in rows])
     elif form == "json":
-        document = {"model": model, "sites": rows}
+        document = {"model": model, "seconds": spent, "sites": rows}
         print_json(
             document | ({"checks": checks, "rank_correlation": correlations} if check else {})
         )
     else:
-        _print(model, rows, calibrated, checks, correlations)
+        _print(model, rows, calibrated, spent)
+        if correlations is not None:
+            _print_checks(checks, correlations)
     return 0
 
 
@@ -209,8 +215,14 @@ def _check_rows(names: Sequence[str], compared: Sequence[Sequence[Comparison]]) 
 
 
 def _correlations(rows: Sequence[Row]) -> dict[str, float | None]:
-    """Spearman's rank correlation of predicted and measured, per mode and over all."""
+    """Spearman's rank correlation of predicted and measured, per mode and over all.
+
+    Accesses that share a site share its measurements, which count once.
+    """
     from scipy.stats import spearmanr
+
+    keys = [column.key for column in _CHECK_COLUMNS if column.key != "access"]
+    rows = list({tuple(row[key] for key in keys): row for row in rows}.values())
 
     found: dict[str, float | None] = {}
     for mode in (*PRICE_ARITY, "all"):
@@ -227,17 +239,17 @@ def _print(
     model: str,
     rows: Sequence[Row],
     calibrated: Sequence[Calibration],
-    checks: Sequence[Row],
-    correlations: dict[str, float | None] | None,
+    spent: float,
 ) -> None:
     kinds = {each.site.rounded(): each.from_cache for each in calibrated}
     print_line(
         f"{model}: {counted(len(rows), 'access', 'accesses')} at {counted(len(kinds), 'kind')} of "
-        f"site, {sum(kinds.values())} known before; prices in ns beyond a view"
+        f"site, {sum(kinds.values())} known before, {seconds(spent)}; prices in ns beyond a view"
     )
     print_table([_flat(row) for row in rows], _COLUMNS)
-    if correlations is None:
-        return
+
+
+def _print_checks(checks: Sequence[Row], correlations: dict[str, float | None]) -> None:
     print_line("")
     print_line("fresh measurements at other sizes")
     print_table(checks, _CHECK_COLUMNS)

@@ -21,11 +21,13 @@ from reorder_solver.torch_adapter.compact import Compacted, compact
 from reorder_solver.torch_adapter.compare import max_relative_error
 from reorder_solver.torch_adapter.errors import CaptureError, ExportMismatchError
 from reorder_solver.torch_adapter.extract import Extraction, extract
+from reorder_solver.torch_adapter.latency import LatencyTable, compare_latency
 from reorder_solver.torch_adapter.masks import masked
 from reorder_solver.torch_adapter.models import calibrate, load_model
 from reorder_solver.torch_adapter.plan import Pin
 from reorder_solver.torch_adapter.pruning import constrain, prune, prune_inputs, prune_outputs
 from reorder_solver.torch_adapter.report import AccessRow, Report
+from reorder_solver.torch_adapter.traffic import Traffic, copied_bytes
 from reorder_solver.torch_adapter.transformed_plan import Transformations
 
 __all__ = [
@@ -34,13 +36,17 @@ __all__ = [
     "Compacted",
     "ExportMismatchError",
     "Extraction",
+    "LatencyTable",
     "Pin",
     "Report",
+    "Traffic",
     "Transformations",
     "apply",
     "calibrate",
     "compact",
+    "compare_latency",
     "constrain",
+    "copied_bytes",
     "extract",
     "load_model",
     "masked",

@@ -10,12 +10,18 @@ from torch import fx, nn
 
 from reorder_solver.core.errors import InputError
 from reorder_solver.core.layout import Layout
+from reorder_solver.core.prices import Objective
+from reorder_solver.core.result import Result
 from reorder_solver.torch_adapter.emitter import Emitter
 from reorder_solver.torch_adapter.in_place import put_back_in_place
+from reorder_solver.torch_adapter.serving import chosen_modes
 
 if TYPE_CHECKING:
-    from reorder_solver.core.result import Result
+    from collections.abc import Mapping
+
+    from reorder_solver.core.prices import Mode
     from reorder_solver.torch_adapter.extract import Extraction
+    from reorder_solver.torch_adapter.program import Operation
 
 
 def apply(
@@ -52,16 +58,27 @@ def apply(
         If the layout is not one of the instance.
     InputError
         If the result has no layout.
+
+    Notes
+    -----
+    An access that is no view is served by ``index_select``, unless the result is one for the
+    objective ``latency``: then each is served as its prices say.
     """
     layout = result if isinstance(result, Layout) else result.layout
     if layout is None:
         raise InputError("the result has no layout to apply")
     layout.check(extraction.instance)
     attributes = {
-        name: _in_type(stored, dtype) for name, stored in extraction.captured.attributes.items()
+        name: _in_type(stored, dtype or extraction.captured.folded.get(name))
+        for name, stored in extraction.captured.attributes.items()
     }
     sequences = extraction.plan.sequences(layout)
-    emitter = Emitter(extraction.facts, attributes, sequences, {}, free=free_copies)
+    modes: Mapping[Operation, Mode] = {}
+    if isinstance(result, Result) and result.objective is Objective.LATENCY:
+        modes = chosen_modes(extraction, layout)
+    emitter = Emitter(
+        extraction.facts, attributes, sequences, modes, extraction.joins, free=free_copies
+    )
     emitter.write()
     put_back_in_place(emitter.graph)
     return _module(extraction, emitter)

@@ -61,10 +61,12 @@ def build(
 def _apply_rule(context: Context, node: fx.Node, rules: Mapping[str, Rule]) -> None:
     name = operator_name(node)
     try:
+        made: Any = context.foreseen.get(node)
         rule = rules.get(name)
-        if rule is None:
+        if made is None and rule is None:
             raise NotUnderstoodError("no rule for this operator")
-        made = rule(context, node)
+        if made is None and rule is not None:
+            made = rule(context, node) or context.foreseen.get(node)
         if isinstance(made, Opaque):
             context.program.operations.append(made)
             context.program.reasons[node] = made.reason
@@ -95,6 +97,7 @@ class Context:
         self.compensate = compensate
         self.spreads: dict[fx.Node, Spread] = {}
         self.pieces: dict[fx.Node, list[Made | Spread]] = {}
+        self.foreseen: dict[fx.Node, Made] = {}
         self._adopted: dict[tuple[fx.Node, int], Value] = {}
 
     def add(self, node: fx.Node, operation: Operation, flow: Flow) -> None:

@@ -14,6 +14,7 @@ from torch.utils import _pytree as pytree
 from formulations.warm_up import wait_for_all
 from reorder_solver.core.errors import InputError
 from reorder_solver.torch_adapter.errors import CaptureError
+from reorder_solver.torch_adapter.folding import fold, folded_from
 from reorder_solver.torch_adapter.functional import make_functional
 
 #: Checks on sizes and types that hold for the captured graph but not once channels are dropped.
@@ -43,6 +44,8 @@ class Captured:
         Batch size of the captured run.
     notes : tuple of str
         What a user should know about the capture.
+    folded : dict of str to torch.dtype
+        Attributes that stand for a computation, in double precision here, and their types.
     """
 
     graph: fx.Graph
@@ -51,6 +54,7 @@ class Captured:
     aliases: dict[str, frozenset[str]]
     batch: int
     notes: tuple[str, ...]
+    folded: dict[str, torch.dtype]
 
 
 def as_arguments(example_inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -99,8 +103,15 @@ def capture(model: nn.Module, example_inputs: Any) -> Captured:
         if node.op == "get_attr"
     }
     transient = {name for name, _ in module.named_buffers()} - set(module.state_dict())
+    folded = fold(graph, attributes)
+    if folded:
+        names = sorted(folded)
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        notes.append(f"computed from parameters, now stored: {', '.join(names[:3])}{more}")
     aliases = _aliases(model)
-    return Captured(graph, attributes, frozenset(transient), aliases, batch, tuple(notes))
+    for name in folded:
+        aliases.setdefault(name, aliases.get(folded_from(name), frozenset()))
+    return Captured(graph, attributes, frozenset(transient), aliases, batch, tuple(notes), folded)
 
 
 def _functional(program: torch.export.ExportedProgram) -> tuple[fx.GraphModule, fx.Graph]:

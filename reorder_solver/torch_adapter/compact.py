@@ -11,16 +11,15 @@ from reorder_solver.core.errors import BackendContractError
 from reorder_solver.core.evaluate import evaluate
 from reorder_solver.core.layout import Layout
 from reorder_solver.core.prices import Objective
-from reorder_solver.solve import solve
 from reorder_solver.torch_adapter.apply import apply
 from reorder_solver.torch_adapter.compare import max_relative_error
 from reorder_solver.torch_adapter.errors import ExportMismatchError
 from reorder_solver.torch_adapter.exports import export_kind
 from reorder_solver.torch_adapter.extract import extract
 from reorder_solver.torch_adapter.masks import masked
+from reorder_solver.torch_adapter.optimise import SolverSettings, best_transformed
 from reorder_solver.torch_adapter.pruning import constrain
 from reorder_solver.torch_adapter.report import make_report
-from reorder_solver.torch_adapter.share import shared_copies
 from reorder_solver.torch_adapter.transformed_plan import Transformations
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
     from reorder_solver.core.instance import Instance
     from reorder_solver.core.result import Result
-    from reorder_solver.torch_adapter.extract import Extraction
     from reorder_solver.torch_adapter.masks import Masks
     from reorder_solver.torch_adapter.report import Report
 
@@ -107,28 +105,14 @@ def compact(
     kind = export_kind(export)
     if kind.joint:
         masks = constrain(model, example_inputs, masks)
-    allowed = (transformations or Transformations()) if kind.transforms else None
+    settings = SolverSettings(objective, time_limit, seed, threads)
     plain = extract(model, example_inputs, masks)
-    extraction = plain.transformed(allowed) if kind.transforms else plain
-
-    def solved(problem: Extraction, backend: str) -> Result:
-        return solve(
-            problem.instance,
-            objective=objective,
-            backend=backend,
-            time_limit=time_limit,
-            seed=seed,
-            threads=threads,
-        )
-
-    result = solved(extraction, kind.backend)
-    if allowed is not None and allowed.share and result.cost and result.layout is not None:
-        copies = shared_copies(
-            extraction.plan, result.layout, time_limit=time_limit, seed=seed, threads=threads
-        )
-        if copies:
-            extraction = extraction.with_copies(copies, allowed)
-            result = solved(extraction, kind.backend)
+    if kind.transforms:
+        allowed = transformations or Transformations()
+        extraction, result = best_transformed(plain, allowed, settings, example_inputs)
+    else:
+        extraction = settings.priced(plain, example_inputs)
+        result = settings.solve(extraction, kind.backend)
     if result.layout is None:
         # No access is required to be a view, so any layout is a solution.
         raise BackendContractError(f"no layout, status {result.status.value}")
@@ -139,7 +123,7 @@ def compact(
         error = max_relative_error(masked(model, masks), precise, example_inputs)
         require_equal(error)
     others = {"naive": _bytes(plain.instance, Layout.identity(plain.instance))}
-    rival = result if export == "upscale" else solved(plain, "upscale")
+    rival = settings.bytes().solve(plain, "upscale")
     if rival.layout is not None:
         others["upscale"] = _bytes(plain.instance, rival.layout)
     report = make_report(extraction, export, result.layout, others, error)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from reorder_solver.torch_adapter.facts import Facts
     from reorder_solver.torch_adapter.flow import BoolArray, Flow, IndexArray
+    from reorder_solver.torch_adapter.joining import JoinCosts
     from reorder_solver.torch_adapter.mixing import Mix
     from reorder_solver.torch_adapter.operations import Place
     from reorder_solver.torch_adapter.program import Operation, Value
@@ -47,7 +48,9 @@ class Emitter:
     sequences : mapping of Value to ndarray of int64
         Per value the channels to store, in order. At least the live ones.
     modes : mapping of operation to Mode
-        How a read is served that finds its channels scattered; gather where nothing is said.
+        How one is served that finds its channels scattered; gather where nothing is said.
+    joins : JoinCosts
+        What the steps of a concatenation cost.
     free : bool
         Replace every copy of scattered channels by a slice of the right size: the result
         computes nonsense, as fast as any layout could make it.
@@ -59,10 +62,12 @@ class Emitter:
         attributes: Mapping[str, Any],
         sequences: Mapping[Value, IndexArray],
         modes: Mapping[Operation, Mode],
+        joins: JoinCosts,
         *,
         free: bool = False,
     ) -> None:
         self.facts = facts
+        self.joins = joins
         self.graph = fx.Graph()
         self.values: dict[str, Any] = {}
         self.origins: dict[str, str] = {}
@@ -71,6 +76,7 @@ class Emitter:
         self._modes = modes
         self._sequences = sequences
         self._positions: dict[Value, IndexArray] = {}
+        self._current: Operation | None = None
         self._made: dict[Value, fx.Node] = {}
         self._nodes: dict[fx.Node, fx.Node] = {}
         self._selected: dict[tuple[fx.Node, bytes], fx.Node] = {}
@@ -83,6 +89,7 @@ class Emitter:
             if node.op == "placeholder":
                 self._nodes[node] = self.graph.node_copy(node)
         for operation in program.operations:
+            self._current = operation
             if operation.output is None:
                 assert isinstance(operation, Opaque)
                 if self.facts.is_needed(operation.node):
@@ -110,18 +117,29 @@ class Emitter:
         """`value` as it was in the model."""
         return self.get(value, np.arange(value.channels))
 
+    def mode(self, operation: Operation) -> Mode:
+        """How an operation is served that finds its channels scattered."""
+        return self._modes.get(operation, Mode.GATHER)
+
     def read(self, operation: Mix, wanted: BoolArray) -> tuple[fx.Node, IndexArray]:
         """The input of `operation`: the wanted channels in any order, maybe with others."""
         value = operation.source
         channels = self.stored(value)
         places = np.flatnonzero(wanted[channels])
-        mode = self._modes.get(operation)
-        if mode is Mode.COVER:
-            places = np.arange(places[0], places[-1] + 1)
+        if self.mode(operation) is Mode.COVER:
+            covered = np.arange(places[0], places[-1] + 1)
+            # What is stored without being live may be anything, infinity too.
+            if self.facts.live(value)[channels[covered]].all():
+                places = covered
         chosen = channels[places]
-        if mode is Mode.CAT:
-            return self.concatenate(self.slices(value, chosen), value.flow.axis), chosen
         return self.get(value, chosen), chosen
+
+    def runs(self, value: Value, channels: IndexArray) -> list[IndexArray]:
+        """`channels` of `value`, cut where they are not neighbours in memory."""
+        base, index = resolve(value)
+        places = self._places(base)[index[channels]]
+        cuts = np.flatnonzero(np.diff(places) != 1) + 1
+        return np.split(channels, cuts)
 
     def select(self, made: fx.Node, flow: Flow, order: IndexArray, sequence: IndexArray) -> fx.Node:
         """Choose channels of a node that holds those of `order`."""
@@ -138,31 +156,41 @@ class Emitter:
             return self._narrow(made, flow.axis, int(features[0]), features.size)
         if self._free and features.size <= flow.width:
             return self._narrow(made, flow.axis, 0, features.size)
+        if self._current is not None and self.mode(self._current) is Mode.CAT:
+            cuts = np.flatnonzero(np.diff(features) != 1) + 1
+            return self.concatenate(
+                [
+                    self._narrow(made, flow.axis, int(run[0]), run.size)
+                    for run in np.split(features, cuts)
+                ],
+                flow.axis,
+            )
+        return self.emit(torch.index_select, made, flow.axis, self.indices(features))
+
+    def indices(self, features: IndexArray) -> fx.Node:
+        """A stored index."""
         name = self._free_name("channel_index")
-        self.values[name] = torch.from_numpy(features)
-        self.values[name] = self.values[name].to(_device(self._attributes))
-        index = self.graph.create_node("get_attr", name)
-        return self.graph.call_function(
-            torch.ops.aten.index_select.default, (made, flow.axis, index)
-        )
+        self.values[name] = torch.from_numpy(features).to(_device(self._attributes))
+        return self.graph.create_node("get_attr", name)
 
     def _narrow(self, made: fx.Node, axis: int, start: int, length: int) -> fx.Node:
-        return self.graph.call_function(torch.ops.aten.narrow.default, (made, axis, start, length))
+        return self.graph.call_function(torch.narrow, (made, axis, start, length))
 
     def slices(self, value: Value, channels: IndexArray) -> list[fx.Node]:
         """Nodes that hold `channels` when laid end to end, none of them copied."""
         if self._free:
             return [self.get(value, channels)]
-        base, index = resolve(value)
-        places = self._places(base)[index[channels]]
-        cuts = np.flatnonzero(np.diff(places) != 1) + 1
-        return [self.get(value, part) for part in np.split(channels, cuts)]
+        return [self.get(value, run) for run in self.runs(value, channels)]
+
+    def count_slices(self, value: Value, channels: IndexArray) -> int:
+        """How many nodes that takes."""
+        return 1 if self._free else len(self.runs(value, channels))
 
     def concatenate(self, pieces: Sequence[fx.Node], axis: int) -> fx.Node:
         """Lay pieces end to end; a single one needs no operator."""
         if len(pieces) == 1:
             return pieces[0]
-        return self.graph.call_function(torch.ops.aten.cat.default, (list(pieces), axis))
+        return self.graph.call_function(torch.cat, (list(pieces), axis))
 
     def _places(self, base: Value) -> IndexArray:
         if base not in self._positions:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from reorder_solver.core.instance import Instance
     from reorder_solver.torch_adapter.capture import Captured
+    from reorder_solver.torch_adapter.joining import JoinCosts
     from reorder_solver.torch_adapter.masks import DeclaredMasks, Masks
     from reorder_solver.torch_adapter.plan import Pin, Plan
     from reorder_solver.torch_adapter.share import SharedCopy
@@ -44,6 +45,8 @@ class Extraction:
     captured, declared, facts, plan
         The graph, the masks given, constants and live channels, and what decodes a layout, for
         :func:`apply`.
+    joins : JoinCosts
+        What decides how concatenations are written.
     """
 
     instance: Instance
@@ -54,6 +57,7 @@ class Extraction:
     declared: DeclaredMasks
     facts: Facts
     plan: Plan
+    joins: JoinCosts
 
     def __repr__(self) -> str:
         size = f"{len(self.instance.tensors)} tensors, {len(self.instance.accesses)} accesses"
@@ -130,4 +134,5 @@ def _planned(
     else:
         plan = TransformedPlan(facts, name, transformations)
     pins, notes = plan.pins(), captured.notes
-    return Extraction(plan.instance, pins, notes, name, captured, declared, facts, plan)
+    joins = plan.joins
+    return Extraction(plan.instance, pins, notes, name, captured, declared, facts, plan, joins)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from reorder_solver.torch_adapter.mixing import Mix
 from reorder_solver.torch_adapter.operations import Opaque
 from reorder_solver.torch_adapter.program import NotUnderstoodError
 from reorder_solver.torch_adapter.schema import schema_arguments
+from reorder_solver.torch_adapter.sizes import hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -215,14 +215,6 @@ def _precise(dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if dtype.is_floating_point else dtype
 
 
-def hint(size: Any) -> Any:
-    """A size in the captured run."""
-    if isinstance(size, torch.SymInt):
-        found = size.node.hint
-        return 1 if found is None else int(found)
-    return size
-
-
 def filled_arguments(
     node: fx.Node, replaced: Mapping[Place, Any], convert: Callable[[fx.Node], Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -259,11 +251,3 @@ def _converted(given: Any, convert: Callable[[fx.Node], Any]) -> Any:
     from torch import fx
 
     return fx.map_arg(given, convert)
-
-
-def elements(example: torch.Tensor) -> int:
-    """Number of elements in the captured run."""
-    return math.prod(int(hint(size)) for size in example.shape)
-
-
-__all__ = ["Facts", "elements", "filled_arguments", "hint"]

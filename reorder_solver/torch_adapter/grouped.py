@@ -154,12 +154,12 @@ class GroupedMix(Operation):
             if carrier >= 0:
                 wanted[group, carrier] |= bool((wanted[group] & dropped[group]).any())
                 dropped[group, carrier] = False
-        wanted &= ~dropped & rows.any(axis=1)[:, None]
+        wanted &= ~dropped & any_of(rows)[:, None]
         return wanted
 
     def read(self, live: BoolArray, facts: Facts) -> BoolArray:
         """By group the inputs that are read: equally many in each that has a live output."""
-        alive = live.reshape(self.blocks.groups, -1).any(axis=1)
+        alive = any_of(live.reshape(self.blocks.groups, -1))
         return even(self.wanted(live, facts), alive)
 
     def widen(self, live: BoolArray, facts: Facts) -> BoolArray:
@@ -250,10 +250,16 @@ class _Cut:
 
 def even(wanted: BoolArray, alive: BoolArray | None = None) -> BoolArray:
     """The least superset with equally many members, at least one, in each row that is alive."""
-    rows = wanted.any(axis=1) if alive is None else alive
+    rows = any_of(wanted) if alive is None else alive
     if not rows.any():
         return np.zeros_like(wanted)
     most = max(1, int(wanted[rows].sum(axis=1).max()))
     ranks = np.argsort(np.argsort(~wanted, axis=1, kind="stable"), axis=1, kind="stable")
     evened: BoolArray = (ranks < most) & rows[:, None]
     return evened
+
+
+def any_of(rows: BoolArray) -> BoolArray:
+    """Per row whether there is a True."""
+    found: BoolArray = np.any(rows, axis=1)
+    return found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from reorder_solver.core.prices import Mode
 from reorder_solver.torch_adapter.program import Operation, Source
 
 if TYPE_CHECKING:
@@ -197,11 +198,45 @@ class Mix(Operation):
         return [(self.source, wanted)]
 
     def lower(self, sequence: IndexArray, emitter: Emitter) -> fx.Node:
-        """The operator with the rows asked for and the columns that are read."""
+        """The operator with the rows asked for and the columns that are read.
+
+        Split, it is one operator per run of columns, summed.
+        """
         facts = emitter.facts
         live = facts.live(self.output)
-        wanted = self.wanted(live, facts)
-        read, channels = emitter.read(self, self.needs(live, facts)[0][1])
+        needed = self.needs(live, facts)[0][1]
+        offset = self._offset(facts.constants(self.source))
+        if emitter.mode(self) is not Mode.SPLIT:
+            read, channels = emitter.read(self, needed)
+            return self._partial(sequence, read, channels, offset, emitter)
+        stored = emitter.stored(self.source)
+        runs = emitter.runs(self.source, stored[needed[stored]])
+        parts = [
+            self._partial(
+                sequence,
+                emitter.get(self.source, run),
+                run,
+                offset if number == 0 else None,
+                emitter,
+            )
+            for number, run in enumerate(runs)
+        ]
+        total = parts[0]
+        for part in parts[1:]:
+            total = emitter.emit(torch.add, total, part)
+        return total
+
+    def _partial(
+        self,
+        sequence: IndexArray,
+        read: fx.Node,
+        channels: IndexArray,
+        offset: Constants | None,
+        emitter: Emitter,
+    ) -> fx.Node:
+        """The operator on some columns; without a bias where no offset is given."""
+        facts = emitter.facts
+        wanted = self.wanted(facts.live(self.output), facts)
         idle = self.source.flow.take(channels).owners()
         keep = torch.from_numpy(wanted[channels][idle])
 
@@ -219,11 +254,11 @@ class Mix(Operation):
         weight = emitter.parameter(
             self.weights.name, indices, before=prepare, after=None if bool(keep.all()) else edit
         )
-        offset = self._offset(facts.constants(self.source))
         places = self.weights.places
         replaced: dict[Place, fx.Node | None] = {places.input: read, places.weight: weight}
         if places.bias is not None:
-            replaced[places.bias] = lower_bias(self.weights, offset, sequence, emitter)
+            bias = None if offset is None else lower_bias(self.weights, offset, sequence, emitter)
+            replaced[places.bias] = bias
         return emitter.call(self.node, replaced)
 
     def _carried(self, facts: Facts) -> Fold:

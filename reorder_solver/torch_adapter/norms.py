@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from reorder_solver.torch_adapter.grouped import even
+from reorder_solver.torch_adapter.grouped import any_of, even
 from reorder_solver.torch_adapter.operations import Inseparable, Operand
 from reorder_solver.torch_adapter.program import marked
 
@@ -98,12 +98,12 @@ class Normalisation(Inseparable):
         """The axis of the scale on which the channels are."""
         if self.setting.kind is Kind.GROUP:
             return 0
-        return self.source.flow.axis - self.source.example.ndim + len(self.setting.trailing)
+        return self.source.flow.axis - int(self.source.example.ndim) + len(self.setting.trailing)
 
     def widen(self, live: BoolArray, facts: Facts) -> BoolArray:
         """The channels that are stored: all that vary, and the constants that are wanted."""
         by_group = live.reshape(self.setting.groups, -1)
-        alive = by_group.any(axis=1)
+        alive = any_of(by_group)
         if not self.compensates:
             return np.repeat(alive, by_group.shape[1])
         varying = np.isnan(facts.constants(self.source)).reshape(by_group.shape)
@@ -139,7 +139,7 @@ class Normalisation(Inseparable):
         """Count, mean and variance of the features that are not stored, by group."""
         shape = self.setting.groups, -1
         by_group = made.reshape(shape)
-        alive = by_group.any(axis=1)
+        alive = any_of(by_group)
         sizes = self.source.flow.sizes.reshape(shape)[alive]
         weights = np.where(by_group[alive], 0, sizes)
         numbers = np.nan_to_num(facts.constants(self.source), nan=0.0).reshape(shape)[alive]

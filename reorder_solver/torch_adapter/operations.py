@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reorder_solver.torch_adapter.joining import join
 from reorder_solver.torch_adapter.program import Operation, Source, chosen, marked
 
 if TYPE_CHECKING:
@@ -306,10 +307,5 @@ class Concatenation(Operation):
         ]
 
     def lower(self, sequence: IndexArray, emitter: Emitter) -> fx.Node:
-        """One concatenation of slices."""
-        pieces = [
-            piece
-            for value, channels in self.pieces(sequence)
-            for piece in emitter.slices(value, channels)
-        ]
-        return emitter.concatenate(pieces, self.axis)
+        """One concatenation, in the way that costs least."""
+        return join(self, sequence, emitter)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reorder_solver.torch_adapter.grouped import GroupedMix
+from reorder_solver.torch_adapter.joining import NO_SLICES
 from reorder_solver.torch_adapter.mixing import Mix
 from reorder_solver.torch_adapter.plan import Plan, live_operations, planned_read
 
@@ -21,6 +22,8 @@ class PlainPlan(Plan):
 
     Concatenations lay their operands end to end. This is how the published export works.
     """
+
+    joins = NO_SLICES
 
     def __init__(self, facts: Facts, name: str) -> None:
         super().__init__(facts, name, end_to_end=True)

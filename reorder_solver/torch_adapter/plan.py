@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reorder_solver.core.instance import Access, Instance, Part, Role, Tensor
-from reorder_solver.torch_adapter.facts import elements
+from reorder_solver.torch_adapter.joining import FEWEST_BYTES
 from reorder_solver.torch_adapter.names import name_tensors, number_repeats
 from reorder_solver.torch_adapter.operations import Adopt, Opaque
+from reorder_solver.torch_adapter.sizes import elements
 from reorder_solver.torch_adapter.tensors import find_tensors
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from reorder_solver.torch_adapter.facts import Facts
     from reorder_solver.torch_adapter.flow import BoolArray, IndexArray
     from reorder_solver.torch_adapter.grouped import GroupedMix
+    from reorder_solver.torch_adapter.joining import JoinCosts
     from reorder_solver.torch_adapter.mixing import Mix
     from reorder_solver.torch_adapter.program import Operation, Program, Value
     from reorder_solver.torch_adapter.tensors import Tensors
@@ -124,7 +126,11 @@ class Plan(ABC):
     instance : Instance
     planned : dict of str to PlannedAccess
         By id of the access.
+    joins : JoinCosts
+        What decides how concatenations are written.
     """
+
+    joins: JoinCosts = FEWEST_BYTES
 
     def __init__(self, facts: Facts, name: str, *, end_to_end: bool) -> None:
         self.facts = facts

@@ -40,7 +40,7 @@ def test_table_and_csv(run):
     """The first line counts; a row per access, with prices as formulas."""
     lines = run("calibrate", *SMALL).stdout.splitlines()
     assert lines[0].startswith(
-        "cli_models:residual: 4 accesses at 4 kinds of site, 0 known before; prices in ns"
+        "cli_models:residual: 4 accesses at 4 kinds of site, 0 known before, "
     )
     assert [line.split()[0] for line in lines[3:7]] == ["stem", "first", "second", "head"]
     text = run("calibrate", *SMALL, "--format", "csv").stdout

@@ -80,7 +80,7 @@ def test_geometric_means(study: Any, capsys: Any) -> None:
     rows = [
         {
             "model": "m",
-            "amount": 0.5,
+            "amount": 0.25,
             "batch": batch,
             "threads": 1,
             "rounds": 3,
@@ -94,6 +94,8 @@ def test_geometric_means(study: Any, capsys: Any) -> None:
     lines = capsys.readouterr().out.splitlines()
     (overall,) = [line for line in lines if line.startswith("│ all")]
     assert "0.500" in overall
+    assert [line for line in lines if "bytes that copies write" in line]
+    assert sum("0.500" in line for line in lines if line.startswith("│ m ")) == 2
 
 
 def test_budget_ends_a_worker(study: Any, capsys: Any) -> None:

@@ -189,8 +189,36 @@ def test_limits_are_drawn_by_the_seed(load: Any, tmp_path: Path) -> None:
         assert not pair.kill_children or pair.path == labour
 
 
+def test_random_networks_tells_failures(
+    load: Any, tmp_path: Path, capsys: Any, monkeypatch: Any
+) -> None:
+    """Exit code 0 where all exports are right; else the seeds, the reasons, and a reduced case."""
+    monkeypatch.syspath_prepend(str(FOLDER.parents[1] / "tests" / "torch_adapter"))
+    study = load("random_networks")
+    log, out = tmp_path / "failures.txt", tmp_path / "out.json"
+    arguments = ["--start", "0", "--count", "2", "--failures", str(log), "--output", str(out)]
+    assert study.main(arguments) == 0
+    assert not log.exists()
+    assert [row["cases"] for row in rows(out)] == [1, 1, 2]
+    assert study.main(["--show", "0"]) == 0
+    assert "def forward(self, x0" in capsys.readouterr().out
+
+    def refuses(*_: Any) -> Any:
+        raise ZeroDivisionError("spoilt")
+
+    monkeypatch.setattr("reorder_solver.torch_adapter.apply", refuses)
+    assert study.main(arguments) == 1
+    reason = "apply naive: ZeroDivisionError: spoilt"
+    assert log.read_text().splitlines() == [f"0 0 plain {reason}", f"1 0 mobile {reason}"]
+    assert study.main(["--shrink", "1"]) == 1
+    text = capsys.readouterr().out
+    assert "2 x ZeroDivisionError" in text
+    assert text.count("= self.") <= 1
+
+
 @pytest.mark.parametrize(
-    "name", ["proofs", "peers", "limits", "networks", "sharing", "export_latency"]
+    "name",
+    ["export_latency", "limits", "networks", "peers", "proofs", "random_networks", "sharing"],
 )
 def test_help(name: str) -> None:
     """Each study is a command that explains itself."""
@@ -199,52 +227,6 @@ def test_help(name: str) -> None:
         command, capture_output=True, text=True, check=True, cwd=FOLDER.parents[1]
     )
     assert "--output" in done.stdout
-
-
-def test_sharing_counts_what_is_copied(load: Any, tmp_path: Path, capsys: Any) -> None:
-    """Five readers in general position: two are views, two of the others share three quarters."""
-    study = load("sharing")
-    channels = np.arange(1, 32)
-    accesses = [
-        rs.Access(f"a{number}", [rs.Part("x", np.flatnonzero(channels >> number & 1))], bytes=4)
-        for number in range(5)
-    ]
-    rs.write_instance(rs.Instance("five", [rs.Tensor("x", 31)], accesses), tmp_path / "five.json")
-    out = tmp_path / "out-sharing.json"
-    files = [str(tmp_path / "five.json"), str(TINY / "concatenation.json")]
-    assert study.main([*files, "--output", str(out)]) == 0
-    five, other = rows(out)
-    assert (five["before"], five["after"], five["removed"]) == (192, 160, 1 - 160 / 192)
-    assert (five["buffers"], five["readers"], five["exact"]) == (1, 2, True)
-    assert other["after"] <= other["before"] <= other["naive"]
-    assert "2 of 2 exact" in capsys.readouterr().out
-    assert study.main([files[0], "--written"]) == 0
-    assert "0 of 0 exact" in capsys.readouterr().out
-    reads = [
-        rs.Access(name, [rs.Part("x", first), rs.Part("y", second)], bytes=4)
-        for name, first, second in (
-            ("a", [0, 1], [0]),
-            ("b", [1], [0, 1]),
-            ("c", [0], [0, 1]),
-            ("d", [0, 1], [1]),
-        )
-    ]
-    two = rs.Instance("two", [rs.Tensor("x", 2), rs.Tensor("y", 2)], reads)
-    joined = study.concatenations(two)
-    assert [access.parts[0].channels.tolist() for access in joined.accesses][:2] == [
-        [0, 1, 2],
-        [1, 2, 3],
-    ]
-    rs.write_instance(two, tmp_path / "two.json")
-    out.unlink()
-    assert study.main([str(tmp_path / "two.json"), "--written", "--output", str(out)]) == 0
-    (row,) = rows(out)
-    # Any two of the four are views of a whole; two buffers of four serve all.
-    assert (row["whole"], row["own"], row["after"]) == (16 + 2 * 12, 48, 32)
-    assert row["after"] <= row["upscale"]
-    streams = dict(study.streams())
-    assert len(streams["residual-3-0"].accesses) == 10
-    assert len(streams["residual-3-0-reads"].accesses) == 4
 
 
 def test_latency_rows(load: Any) -> None:

@@ -147,7 +147,7 @@ _ARGUMENTS: dict[str, tuple[Any, ...]] = {
 #: Of several results, those whose channels follow the operand's, and further arguments.
 _SEVERAL: dict[str, tuple[int, tuple[Any, ...]]] = {
     "chunk.default": (1, (3, 1)),
-    "split.Tensor": (0, ([4], 1)[0:0] + (3, 1)),
+    "split.Tensor": (0, (*([4], 1)[0:0], 3, 1)),
     "split.sizes": (1, ([3, 5], 1)),
     "split_with_sizes.default": (1, ([1, 7], 1)),
     "split_with_sizes_copy.default": (0, ([2, 4], 2)),
@@ -384,4 +384,6 @@ def example(name: str) -> Example:
         call = overload(name)
         return lambda net, x, y: call(x, *extra)[number]
     pooled = None if short in _ARGUMENTS else _pooling(short)
-    return pooled if pooled is not None and "pool" in RULES[name].__module__ else _from_schema(short)
+    return (
+        pooled if pooled is not None and "pool" in RULES[name].__module__ else _from_schema(short)
+    )

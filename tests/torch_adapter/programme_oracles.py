@@ -55,7 +55,7 @@ def thin_out(
                     zero = torch.from_numpy(rng.random(parameter.shape[axis]) < share)
                     parameter.index_fill_(axis, zero.nonzero().ravel(), 0.0)
             else:
-                parameter.mul_(torch.from_numpy(rng.random(len(parameter)) > rows / 2))
+                parameter.mul_(torch.as_tensor(rng.random(parameter.shape) > rows / 2))
     return model
 
 

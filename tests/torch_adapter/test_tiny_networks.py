@@ -26,7 +26,6 @@ from adapter_nets import (
     layouts,
     random_masks,
 )
-from random_nets import SIZE, RandomNet
 
 from reorder_solver import torch_adapter as ta
 
@@ -49,30 +48,6 @@ def test_every_layout_gives_the_masked_model(net: Callable[[], nn.Module], seed:
         module = ta.apply(extraction, layout)
         for batch in (1, 3):
             assert ta.max_relative_error(reference, module, image(batch)) <= TOLERANCE
-
-
-def _random_net_is_exported_right(seed: int) -> None:
-    model = build(lambda: RandomNet(seed), seed)
-    masks = random_masks(model, np.random.default_rng(seed))
-    extraction = ta.extract(model, image(2, SIZE), masks)
-    reference = ta.masked(model, masks)
-    for layout in layouts(extraction.instance, seed, count=1):
-        module = ta.apply(extraction, layout)
-        for batch in (1, 3):
-            assert ta.max_relative_error(reference, module, image(batch, SIZE)) <= TOLERANCE
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_random_networks_are_exported_right(seed: int) -> None:
-    """Any operators in any order: what is not understood costs speed, never correctness."""
-    _random_net_is_exported_right(seed)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(6, 150))
-def test_many_random_networks_are_exported_right(seed: int) -> None:
-    """As above, many more."""
-    _random_net_is_exported_right(seed)
 
 
 @pytest.mark.parametrize("net", [Residual, Dense, SqueezeExcite, Inception, Shared, FlattenHead])

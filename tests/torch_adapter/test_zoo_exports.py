@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import zoo
+import zoo_checks
 from torch import nn
 
 from reorder_solver import torch_adapter as ta
@@ -15,6 +16,7 @@ SETTINGS = [
     (0.5, "output", 0.0),
     (0.5, "mixed", 0.0),
     (0.9, "mixed", 0.9),
+    (0.25, "every", 0.0),
 ]
 
 
@@ -37,17 +39,17 @@ def test_exports_equal_the_masked_model(
 ) -> None:
     """Three exports, two batches, two memory formats; and the output depends on the input."""
     case = available(zoo.CASES[name])
-    pruned = zoo.Pruned.make(case, side, amount, correlation)
+    pruned = zoo_checks.Pruned.make(case, side, amount, correlation)
     for found in pruned.outcomes(time_limit=5.0):
         assert found.verdict == "equal", found
 
 
-@pytest.mark.parametrize("side", ["input", "output"])
+@pytest.mark.parametrize("side", ["input", "output", "every"])
 def test_a_small_one(side: str) -> None:
     """In every run of the tests."""
-    pruned = zoo.Pruned.make(zoo.find("squeezenet1_1"), side, 0.5)
-    assert pruned.masks
-    assert {frozenset(sides) for sides in pruned.masks.values()} == {frozenset([side])}
+    pruned = zoo_checks.Pruned.make(zoo.find("squeezenet1_1"), side, 0.25)
+    sides = {side} if side != "every" else {"input", "output"}
+    assert {frozenset(found) for found in pruned.masks.values()} == {frozenset(sides)}
     (found,) = pruned.outcomes(["naive"])
     assert (found.verdict, found.failure) == ("equal", ""), found
     assert found.sensitivity > 1e-3
@@ -58,7 +60,7 @@ def test_a_small_one(side: str) -> None:
 def test_a_wrong_export_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """One weight off by a millionth."""
     case = zoo.find("squeezenet1_1")
-    pruned = zoo.Pruned.make(case, "input", 0.5)
+    pruned = zoo_checks.Pruned.make(case, "input", 0.5)
     whole = ta.compact
 
     def nearly(*arguments: object, **options: object) -> ta.Compacted:
@@ -74,7 +76,7 @@ def test_a_wrong_export_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_failing_export_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """The others go on."""
-    pruned = zoo.Pruned.make(zoo.find("squeezenet1_1"), "input", 0.5)
+    pruned = zoo_checks.Pruned.make(zoo.find("squeezenet1_1"), "input", 0.5)
     whole = ta.compact
 
     def broken(*arguments: object, **options: object) -> ta.Compacted:
@@ -98,8 +100,8 @@ class Deaf(nn.Module):
 def test_a_constant_output_proves_nothing() -> None:
     """It is told apart from an equal export."""
     case = zoo.find("squeezenet1_1")
-    assert zoo.sensitivity(case, Deaf()) == 0.0
-    found = zoo.Outcome(case.id, "input", "naive", 0.5, 0.0, error=0.0, sensitivity=0.0)
+    assert zoo_checks.sensitivity(case, Deaf()) == 0.0
+    found = zoo_checks.Outcome(case.id, "input", "naive", 0.5, 0.0, error=0.0, sensitivity=0.0)
     assert found.verdict == "insensitive"
 
 
@@ -108,5 +110,5 @@ def test_nothing_that_matters_is_constant() -> None:
     case = zoo.find("mobilenet_v3_small")
     for parameter in zoo.network(case).parameters():
         assert parameter.numel() == 1 or parameter.detach().flatten().std() > 0
-    pruned = zoo.Pruned.make(case, "mixed", 0.9, 0.9)
-    assert zoo.sensitivity(case, pruned.reference()) > 1e-3
+    pruned = zoo_checks.Pruned.make(case, "mixed", 0.9, 0.9)
+    assert zoo_checks.sensitivity(case, pruned.reference()) > 1e-3

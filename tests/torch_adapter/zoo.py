@@ -1,33 +1,19 @@
-"""Real architectures, and the check that every export of one equals the masked model.
+"""Real architectures of torchvision and timm, in double precision.
 
 Inputs are as small as each architecture allows; weights are random, from a fixed seed.
 """
 
 from __future__ import annotations
 
-import time
 import warnings
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
-from torch.utils import _pytree as pytree
 
 from reorder_solver import torch_adapter as ta
-from reorder_solver.torch_adapter.capture import capture
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-EXPORTS = ("naive", "upscale", "optimal")
-#: The largest error of an export, relative to the scale of the output.
-TOLERANCE = 1e-10
-#: Another input must move the output by at least this share of its scale.
-SENSITIVE = 1e-6
-
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,169 +225,3 @@ def _stir(model: nn.Module) -> None:
                 parameter.uniform_(0.5, 1.5).mul_(max(abs(first), 0.3))
             else:
                 parameter.uniform_(-0.3, 0.3)
-
-
-@dataclass(slots=True)
-class Outcome:
-    """One export of one masked model.
-
-    Attributes
-    ----------
-    case, side, export : str
-    amount, correlation : float
-    error : float
-        The worst over batches and memory formats.
-    sensitivity : float
-        How far another input moves the output, relative to its scale.
-    accesses, pins : int
-    reasons : tuple of str
-        Of the pins.
-    capture_seconds, export_seconds : float
-    failure : str
-        Empty if there was no exception.
-    """
-
-    case: str
-    side: str
-    export: str
-    amount: float
-    correlation: float
-    error: float = float("nan")
-    sensitivity: float = float("nan")
-    accesses: int = 0
-    pins: int = 0
-    reasons: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    capture_seconds: float = float("nan")
-    export_seconds: float = float("nan")
-    failure: str = ""
-
-    @property
-    def verdict(self) -> str:
-        """``equal``; ``insensitive``: equal, but the output is constant; ``WRONG``; ``FAILED``."""
-        if self.failure:
-            return "FAILED"
-        if not self.error <= TOLERANCE:
-            return "WRONG"
-        return "equal" if self.sensitivity >= SENSITIVE else "insensitive"
-
-
-@dataclass(frozen=True, slots=True)
-class Pruned:
-    """A model, masks for it, and what they are.
-
-    Attributes
-    ----------
-    side : {"input", "output", "both", "mixed", "joint"}
-        As for :func:`prune`.
-    correlation : float
-        0 for masks by the L2 norm, each layer for itself; else random and correlated.
-    """
-
-    case: Case
-    side: str
-    amount: float
-    correlation: float
-    model: nn.Module
-    masks: dict[str, Any]
-
-    @classmethod
-    def make(
-        cls, case: Case, side: str, amount: float, correlation: float = 0.0, seed: int = 0
-    ) -> Pruned:
-        """Prune; give the norms the statistics that they have behind the masks."""
-        model = network(case)
-        score = "random" if correlation else "l2"
-        masks = ta.prune(
-            model,
-            images(case, 2),
-            score,
-            amount,
-            seed,
-            side=side,
-            correlation=correlation,
-        )
-        return cls(case, side, amount, correlation, _settled(case, model, masks), masks)
-
-    def reference(self) -> nn.Module:
-        """What every export must equal."""
-        return ta.masked(self.model, self.masks)
-
-    def outcomes(self, exports: Iterable[str] = EXPORTS, **options: Any) -> Iterator[Outcome]:
-        """Export, compare, and go on with the next export after a failure."""
-        started = time.perf_counter()
-        capture(self.reference(), images(self.case, 2))
-        seconds = time.perf_counter() - started
-        moved = sensitivity(self.case, self.reference())
-        for export in exports:
-            found = Outcome(self.case.id, self.side, export, self.amount, self.correlation)
-            found.capture_seconds, found.sensitivity = seconds, moved
-            try:
-                self._measure(found, options)
-            except Exception as error:
-                found.failure = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
-            yield found
-
-    def _measure(self, found: Outcome, options: dict[str, Any]) -> None:
-        started = time.perf_counter()
-        out = ta.compact(
-            self.model,
-            images(self.case, 2),
-            self.masks,
-            export=found.export,
-            check=False,
-            **options,
-        )
-        found.export_seconds = time.perf_counter() - started
-        found.accesses = len(out.instance.accesses)
-        pins = out.report.pins
-        found.pins, found.reasons = len({pin.tensor for pin in pins}), tuple(p.reason for p in pins)
-        found.notes = tuple(out.report.notes)
-        found.error = worst_error(self.case, self.reference(), out.module)
-
-
-def _settled(case: Case, model: nn.Module, masks: dict[str, Any]) -> nn.Module:
-    """A copy of `model` whose batch norms have the statistics of the masked one.
-
-    Deep in a pruned network, the signal would be lost otherwise. A variance is at least a
-    hundredth of the norm's largest: a channel that is constant has none, and what rounding
-    leaves of it must not be blown up.
-    """
-    settled, calibrated = ta.masked(model), ta.masked(model, masks)
-    ta.calibrate(calibrated, images(case, 8, seed=7))
-    theirs = dict(calibrated.named_modules())
-    for name, norm in settled.named_modules():
-        if isinstance(norm, _NORMS) and norm.running_var is not None:
-            source = theirs[name]
-            floor = max(float(source.running_var.max()) / 100, 1e-3)
-            norm.running_mean.copy_(source.running_mean)
-            norm.running_var.copy_(source.running_var.clamp(min=floor))
-    return settled
-
-
-def worst_error(case: Case, reference: nn.Module, module: nn.Module) -> float:
-    """Over batches of 1 and 4, contiguous and channels-last."""
-    errors = [
-        ta.max_relative_error(
-            reference.to(memory_format=layout),
-            module.to(memory_format=layout),
-            images(case, batch).contiguous(memory_format=layout),
-        )
-        for layout in (torch.contiguous_format, torch.channels_last)
-        for batch in (1, 4)
-    ]
-    return max(errors)
-
-
-def sensitivity(case: Case, model: nn.Module) -> float:
-    """How far another input moves the output, relative to its scale."""
-    with torch.no_grad():
-        one, other = (
-            pytree.tree_leaves(model.eval()(images(case, 2, seed=seed))) for seed in (1, 2)
-        )
-    moved = [
-        float((a - b).abs().max() / a.abs().max())
-        for a, b in zip(one, other, strict=True)
-        if bool(a.any())
-    ]
-    return max(moved, default=0.0)

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reorder_solver.torch_adapter.analysis import bind
+from reorder_solver.torch_adapter.mixing import Mix
 from reorder_solver.torch_adapter.prices.site import AccessSite
+from reorder_solver.torch_adapter.schema import bind, operator_name
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    import torch
     from torch import fx
 
-    from reorder_solver.torch_adapter.analysis import Read
     from reorder_solver.torch_adapter.extract import Extraction
+    from reorder_solver.torch_adapter.plan import PlannedAccess
+
+#: What the names of operators that can be timed as such begin with.
+_TIMED = ("aten.conv1d.", "aten.conv2d.", "aten.conv3d.", "aten.linear.")
 
 
 def sites_of(
@@ -38,36 +45,73 @@ def sites_of(
         By access id, in the order of the instance. The value is taken as large as in the
         unpruned model.
     """
-    return {
-        access.id: _site(
-            extraction.reads[access.id],
-            access.size,
-            (batch, extraction.captured.batch),
-            memory_format,
-            threads,
+    captured = extraction.captured
+    found: dict[str, AccessSite] = {}
+    for access_id, planned in extraction.plan.planned.items():
+        flow = planned.source.flow
+        found[access_id] = site_of(
+            _layer_node(planned),
+            planned.source.example,
+            axis=flow.axis,
+            channels=int(planned.wanted.sum()),
+            blocks=set(flow.sizes.tolist()),
+            batches=(batch, captured.batch),
+            memory_format=memory_format,
+            threads=threads,
         )
-        for access in extraction.instance.accesses
-    }
+    return found
 
 
-def _site(
-    read: Read, wanted: int, batches: tuple[int, int], memory_format: str, threads: int
+def _layer_node(planned: PlannedAccess) -> fx.Node | None:
+    """The node of a layer that can be timed; None for anything else."""
+    operation = planned.operation
+    if not isinstance(operation, Mix) or not operator_name(operation.node).startswith(_TIMED):
+        return None
+    return operation.node
+
+
+def site_of(
+    node: fx.Node | None,
+    value: torch.Tensor,
+    *,
+    axis: int,
+    channels: int,
+    blocks: Collection[int],
+    batches: tuple[int, int],
+    memory_format: str,
+    threads: int,
 ) -> AccessSite:
-    value = read.source.meta["val"]
+    """The site of one access.
+
+    Parameters
+    ----------
+    node : torch.fx.Node or None
+        The convolution or linear layer that reads; None where there is no such operator.
+    value : torch.Tensor
+        What is read, as recorded when the model was captured; sizes may be symbolic.
+    axis : int
+    channels : int
+        Wanted; an access that wants none still reads one.
+    blocks : collection of int
+        The numbers of features that make up a channel. If there are several, features stand for
+        channels.
+    batches : tuple of int
+        The batch size to be timed, and that of the captured run.
+    memory_format : {"contiguous", "channels_last"}
+        Taken for values with four axes only.
+    threads : int
+    """
     shape = tuple(_scaled(size, *batches) for size in value.shape)
-    # Blocks may differ between the parts of a concatenation; then features stand for channels.
-    blocks = {segment.block for segment in read.flow.segments}
-    block = blocks.pop() if len(blocks) == 1 else 1
     return AccessSite(
         shape=shape,
-        axis=read.flow.axis,
-        channels=max(1, wanted),
-        block=block,
+        axis=axis,
+        channels=max(1, channels),
+        block=next(iter(blocks)) if len(blocks) == 1 else 1,
         dtype=str(value.dtype).removeprefix("torch."),
         memory_format=memory_format if len(shape) == 4 else "contiguous",
         device=str(value.device),
         threads=threads,
-        **operator_of(read.node),
+        **(operator_of(node) if node is not None else {"operator": "copy"}),
     )
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _CONVOLUTIONS = {"conv1d": F.conv1d, "conv2d": F.conv2d, "conv3d": F.conv3d}
 #: The calls that an exported graph makes.
-_SLICE = torch.ops.aten.slice.Tensor
+_NARROW = torch.ops.aten.narrow.default
 _SELECT = torch.ops.aten.index_select.default
 _CAT = torch.ops.aten.cat.default
 _ADD = torch.ops.aten.add.Tensor
@@ -143,7 +143,7 @@ class Workbench:
         # Never at the front.
         first = 1 + (self._site.stored - width) // 2
         begin, end = first * block, (first + width) * block
-        return lambda: _SLICE(value, axis, begin, end)
+        return lambda: _NARROW(value, axis, begin, end - begin)
 
     def _gathering(self, channels: int) -> Task:
         value, axis, block = self._value, self._site.axis, self._site.block
@@ -156,7 +156,7 @@ class Workbench:
     def _concatenating(self, channels: int, runs: int) -> Task:
         value, axis = self._value, self._site.axis
         places = self._places(channels, runs)
-        return lambda: _CAT([_SLICE(value, axis, a, b) for a, b in places], axis)
+        return lambda: _CAT([_NARROW(value, axis, a, b - a) for a, b in places], axis)
 
     def _splitting(self, channels: int, runs: int) -> Task:
         value, axis, block = self._value, self._site.axis, self._site.block
@@ -168,9 +168,9 @@ class Workbench:
         (first, begin, end), others = parts[0], parts[1:]
 
         def run() -> torch.Tensor:
-            total = first(_SLICE(value, axis, begin, end))
+            total = first(_NARROW(value, axis, begin, end - begin))
             for operator, start, stop in others:
-                total = _ADD(total, operator(_SLICE(value, axis, start, stop)))
+                total = _ADD(total, operator(_NARROW(value, axis, start, stop - start)))
             return total
 
         return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reorder_solver.torch_adapter.rules import (
+    attention,
     elementwise,
     layers,
     norms,
@@ -18,6 +19,7 @@ from reorder_solver.torch_adapter.rules.table import RULES
 
 __all__ = [
     "RULES",
+    "attention",
     "elementwise",
     "layers",
     "norms",

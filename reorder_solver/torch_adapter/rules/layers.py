@@ -93,7 +93,7 @@ def _depthwise(context: Context, node: fx.Node, multiplier: int) -> Made | None:
     source = context.on_axis(bound["input"], 1)
     if source.flow.block != 1:
         raise NotUnderstoodError("a depthwise convolution of blocks of features")
-    parameters = {("weight", None): (str(bound["weight"].target), 0)}
+    parameters: dict[Place, tuple[str, int]] = {("weight", None): (str(bound["weight"].target), 0)}
     bias = stored_bias(context, bound["bias"])
     if bias is not None:
         parameters["bias", None] = bias, 0
@@ -181,7 +181,7 @@ def prelu(context: Context, node: fx.Node) -> Made | None:
     if context.value(bound["self"]) is None:
         return None
     source = context.on_axis(bound["self"], 1)
-    parameters = {}
+    parameters: dict[Place, tuple[str, int]] = {}
     if context.attribute(bound["weight"]).numel() != 1:
         parameters["weight", None] = str(bound["weight"].target), 0
     operand = Operand(("self", None), source, np.arange(source.channels))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from reorder_solver.torch_adapter.build import Context, Made
     from reorder_solver.torch_adapter.facts import Facts
     from reorder_solver.torch_adapter.flow import IndexArray
+    from reorder_solver.torch_adapter.operations import Place
     from reorder_solver.torch_adapter.program import Constants
 
 
@@ -57,7 +58,7 @@ def _scale_and_shift(context: Context, node: fx.Node, element: int | None = None
     if context.value(bound["input"]) is None:
         return None
     source = context.on_axis(bound["input"], 1)
-    parameters = {}
+    parameters: dict[Place, tuple[str, int]] = {}
     for argument in ("weight", "bias", "running_mean", "running_var"):
         if bound[argument] is not None:
             context.attribute(bound[argument])

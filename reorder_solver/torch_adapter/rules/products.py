@@ -11,6 +11,7 @@ from reorder_solver.torch_adapter.contraction import Contraction
 from reorder_solver.torch_adapter.mixing import Places
 from reorder_solver.torch_adapter.operations import Operand, PerChannel
 from reorder_solver.torch_adapter.program import NotUnderstoodError
+from reorder_solver.torch_adapter.rules import attention
 from reorder_solver.torch_adapter.rules.layers import mix
 from reorder_solver.torch_adapter.rules.table import rule
 from reorder_solver.torch_adapter.schema import bind
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from reorder_solver.torch_adapter.build import Context, Made
     from reorder_solver.torch_adapter.operations import Place
-    from reorder_solver.torch_adapter.program import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +109,8 @@ def _understood(context: Context, node: fx.Node, product: Product) -> Made | Non
             return _with_stored(context, node, product, factor, matrix)
     values = [context.value(factor.node) for factor in product.factors]
     if all(value is None for value in values):
+        if _of_heads(context, node, product):
+            return None
         if context.has_channels(node):
             raise NotUnderstoodError("the channels are on several axes")
         return None
@@ -164,6 +166,25 @@ def _of_values(context: Context, node: fx.Node, product: Product, label: str) ->
     return None
 
 
+def _of_heads(context: Context, node: fx.Node, product: Product) -> bool:
+    """Scores of queries and keys, or values weighted by them."""
+    one, other = product.factors
+    summed = [label for label in one.labels if label not in product.labels]
+    if len(summed) != 1 or summed[0] not in other.labels:
+        return False
+    if attention.scores(context, node, product, summed[0]):
+        return True
+    for factor, weights in ((other, one), (one, other)):
+        made = [
+            label
+            for label in factor.labels
+            if label in product.labels and label not in weights.labels
+        ]
+        if len(made) == 1 and attention.weighted(context, node, product, factor, made[0]):
+            return True
+    return False
+
+
 def _beside(context: Context, node: fx.Node, product: Product, label: str) -> Made:
     """Each channel by itself."""
     found: list[Operand] = []
@@ -182,10 +203,10 @@ def _beside(context: Context, node: fx.Node, product: Product, label: str) -> Ma
             context.attribute(factor.node)
             parameters[factor.place] = str(factor.node.target), axis
             continue
-        value: Value = context.on_axis(factor.node, axis)
-        if not value.flow.same_sizes(flow):
+        operand = context.on_axis(factor.node, axis)
+        if not operand.flow.same_sizes(flow):
             raise NotUnderstoodError("operands are made of different pieces")
-        found.append(Operand(factor.place, value, np.arange(flow.channels)))
+        found.append(Operand(factor.place, operand, np.arange(flow.channels)))
     if product.bias is not None:
         raise NotUnderstoodError("a bias on another axis than the channels'")
     return PerChannel(node, found, parameters), flow.on(product.labels.index(label))

@@ -1,0 +1,97 @@
+"""Optimise: solve the problem a model poses, and see whether shared copies make it cheaper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from reorder_solver.core.prices import Objective
+from reorder_solver.solve import solve
+from reorder_solver.torch_adapter.capture import as_arguments
+from reorder_solver.torch_adapter.pricing import with_prices
+from reorder_solver.torch_adapter.share import shared_copies
+
+if TYPE_CHECKING:
+    from reorder_solver.core.result import Result
+    from reorder_solver.torch_adapter.extract import Extraction
+    from reorder_solver.torch_adapter.transformed_plan import Transformations
+
+
+@dataclass(frozen=True, slots=True)
+class SolverSettings:
+    """What :func:`reorder_solver.solve.solve` is called with."""
+
+    objective: str
+    time_limit: float | None
+    seed: int
+    threads: int
+
+    def bytes(self) -> SolverSettings:
+        """The same for the objective ``bytes``."""
+        return replace(self, objective=Objective.BYTES.value)
+
+    def solve(self, extraction: Extraction, backend: str) -> Result:
+        """Solve the extraction's instance."""
+        return solve(
+            extraction.instance,
+            objective=self.objective,
+            backend=backend,
+            time_limit=self.time_limit,
+            seed=self.seed,
+            threads=self.threads,
+        )
+
+    def priced(self, extraction: Extraction, example_inputs: Any) -> Extraction:
+        """The extraction with prices, if the objective needs them."""
+        if Objective.parse(self.objective) is not Objective.LATENCY:
+            return extraction
+        args, kwargs = as_arguments(example_inputs)
+        tensors = [one for one in (*args, *kwargs.values()) if isinstance(one, torch.Tensor)]
+        images = [one for one in tensors if one.ndim == 4]
+        last = any(
+            one.is_contiguous(memory_format=torch.channels_last) and not one.is_contiguous()
+            for one in images
+        )
+        return with_prices(
+            extraction,
+            batch=max(1, len(tensors[0]) if tensors[0].ndim else 1),
+            memory_format="channels_last"
+            if last and not images[0].is_contiguous()
+            else "contiguous",
+            threads=torch.get_num_threads(),
+        )
+
+
+def best_transformed(
+    plain: Extraction, allowed: Transformations, settings: SolverSettings, example_inputs: Any
+) -> tuple[Extraction, Result]:
+    """The cheapest way found to lay a model out with the transformations allowed.
+
+    Shared copies are planned by bytes, for the layout with the fewest; they are kept if the
+    problem with them has the cheaper solution.
+    """
+    extraction = settings.priced(plain.transformed(allowed), example_inputs)
+    result = settings.solve(extraction, "auto")
+    if not allowed.share or not result.cost:
+        return extraction, result
+    fewest = result
+    if Objective.parse(settings.objective) is not Objective.BYTES:
+        fewest = settings.bytes().solve(extraction, "auto")
+    if fewest.layout is None:
+        return extraction, result
+    copies = shared_copies(
+        extraction.plan,
+        fewest.layout,
+        time_limit=settings.time_limit,
+        seed=settings.seed,
+        threads=settings.threads,
+    )
+    if not copies:
+        return extraction, result
+    shared = settings.priced(extraction.with_copies(copies, allowed), example_inputs)
+    rival = settings.solve(shared, "auto")
+    if rival.cost is not None and rival.cost < result.cost:
+        return shared, rival
+    return extraction, result

@@ -1,0 +1,99 @@
+"""Pricing: what the accesses of a model cost on this machine, for the objective ``latency``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from reorder_solver.core.instance import Role
+from reorder_solver.core.prices import PriceList
+from reorder_solver.torch_adapter.joining import JoinCosts
+from reorder_solver.torch_adapter.operations import Concatenation
+from reorder_solver.torch_adapter.prices import calibrate_sites, sites_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reorder_solver.torch_adapter.extract import Extraction
+    from reorder_solver.torch_adapter.plan import PlannedAccess
+    from reorder_solver.torch_adapter.prices import TimingCache
+
+
+def with_prices(
+    extraction: Extraction,
+    *,
+    batch: int = 1,
+    memory_format: str = "contiguous",
+    threads: int = 1,
+    budget_s: float = 60.0,
+    cache: TimingCache | None = None,
+) -> Extraction:
+    """The same problem with a price, in nanoseconds, for each way to serve each access.
+
+    Parameters
+    ----------
+    extraction : Extraction
+    batch : int
+        Samples per call.
+    memory_format : {"contiguous", "channels_last"}
+    threads : int
+        Of PyTorch within operators.
+    budget_s : float
+        Seconds for measurements.
+    cache : TimingCache, optional
+        Where times are looked up and kept.
+
+    Notes
+    -----
+    Reads are timed at their real size. A concatenation pays for each slice beyond the first per
+    operand, or for bringing the operand into order before. Where channels may leave a value, the
+    alternative to a copy is to keep them, which costs about as much as writing them.
+    """
+    sites = sites_of(extraction, batch=batch, memory_format=memory_format, threads=threads)
+    measured = {
+        access_id: calibration.prices
+        for access_id, calibration in zip(
+            sites, calibrate_sites(list(sites.values()), budget_s, cache), strict=True
+        )
+    }
+    planned = extraction.plan.planned
+    prices = {access_id: _prices(planned[access_id], measured[access_id]) for access_id in measured}
+    accesses = tuple(
+        replace(access, prices=prices[access.id]) for access in extraction.instance.accesses
+    )
+    costs = _join_costs(planned, measured, batch)
+    return replace(extraction, instance=extraction.instance.replace(accesses=accesses), joins=costs)
+
+
+def _prices(planned: PlannedAccess, measured: PriceList) -> PriceList:
+    if isinstance(planned.operation, Concatenation):
+        split = None if measured.cat is None else (measured.cat[2],)
+        gather = measured.gather if planned.role is Role.READ else None
+        return PriceList(split=split, gather=gather)
+    if planned.role is Role.PASS and planned.bytes == 0:
+        each = 0 if measured.gather is None else 2 * measured.gather[1]
+        return PriceList(cover=(each,))
+    if planned.copied:
+        return PriceList(gather=measured.gather)
+    return measured
+
+
+def _join_costs(
+    planned: Mapping[str, PlannedAccess], measured: Mapping[str, PriceList], batch: int
+) -> JoinCosts:
+    """The medians over all selections that no layer reads."""
+    slices, gathers, each = [], [], []
+    for access_id, one in planned.items():
+        prices = measured[access_id]
+        if prices.cat is None or prices.gather is None:
+            continue
+        slices.append(prices.cat[2])
+        gathers.append(prices.gather[0])
+        if one.bytes:
+            each.append(prices.gather[1] / (one.bytes * batch))
+    if not slices:
+        return JoinCosts()
+    byte = float(np.median(each)) if each else 0.1
+    return JoinCosts(float(np.median(slices)), float(np.median(gathers)), max(byte, 1e-6))

@@ -1,0 +1,21 @@
+"""Sizes in the captured run, symbolic ones included."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+
+def hint(size: Any) -> Any:
+    """A size in the captured run."""
+    if isinstance(size, torch.SymInt):
+        found = size.node.hint
+        return 1 if found is None else int(found)
+    return size
+
+
+def elements(example: torch.Tensor) -> int:
+    """Number of elements in the captured run."""
+    return math.prod(int(hint(size)) for size in example.shape)

@@ -1,0 +1,1 @@
+"""Random networks with random masks: drawn, checked, and shrunk where they fail."""

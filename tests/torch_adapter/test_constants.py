@@ -1,0 +1,87 @@
+"""What is computed from stored tensors alone is stored, so that computed weights are understood."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from programme_oracles import assert_exports_are_right, prepare, sample, thin_out
+from torch import nn
+
+import reorder_solver as rs
+from reorder_solver import torch_adapter as ta
+
+
+class Standardised(nn.Conv2d):
+    """A convolution whose weight is brought to mean zero and variance one per output."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weight = F.batch_norm(
+            self.weight.reshape(1, self.out_channels, -1), None, None, training=True, momentum=0.0
+        ).reshape_as(self.weight)
+        return F.conv2d(x, weight, self.bias, padding=self.padding)
+
+
+class Computed(nn.Module):
+    """Weights, biases and scales of every kind that are computed from parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.middle = Standardised(3, 8, 3, padding=1), Standardised(8, 6, 1)
+        self.gamma = nn.Parameter(torch.ones(6))
+        self.gain = nn.Parameter(torch.ones(()))
+        self.matrix, self.one = nn.Parameter(torch.ones(9, 6)), nn.Parameter(torch.ones(4))
+        self.register_buffer("none", torch.zeros(5))
+        self.head = nn.Linear(9, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.middle(F.relu(self.stem(x) * self.gain))
+        x = (x * self.gamma.reshape(1, -1, 1, 1)).mean((2, 3))
+        bias = torch.cat([self.one, self.none])
+        return self.head(torch.tanh(F.linear(x, self.matrix * 2, bias)))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_computed_weights_are_understood(seed: int) -> None:
+    """Nothing is pinned, and rows of standardised weights can be dropped."""
+    net = prepare(Computed(), seed)
+    thin_out(net, np.random.default_rng(seed), rows=0.3, columns=0.0)
+    net.none.zero_()
+    extraction = assert_exports_are_right(net, sample(2, 3, 5, 5))
+    assert {pin.reason for pin in extraction.pins} == {"model input", "model output"}
+    state = ta.apply(extraction, rs.Layout.identity(extraction.instance)).state_dict()
+    assert state["gamma"].ndim == 4
+    assert len(state["stem.weight_folded"]) < 8
+    assert any("now stored" in note for note in extraction.notes)
+
+
+def test_folding_is_exact_in_single_precision() -> None:
+    """In double precision the export is that of the model in double precision."""
+    net = prepare(Computed()).float()
+    x = sample(2, 3, 5, 5).float()
+    extraction = ta.extract(net, x)
+    layout = rs.Layout.identity(extraction.instance)
+    assert ta.max_relative_error(net, ta.apply(extraction, layout, dtype=torch.float64), x) <= 1e-12
+    single = ta.apply(extraction, layout)
+    assert {p.dtype for p in single.parameters()} == {torch.float32}
+    assert ta.max_relative_error(net, single, x, torch.float32) <= 1e-4
+
+
+def test_random_and_growing_computations_are_left_alone() -> None:
+    """Noise stays noise; a table that is looked up stays a table."""
+
+    class Tables(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.scale = nn.Parameter(torch.rand(4, 2)), nn.Parameter(torch.rand(6))
+            self.register_buffer("index", torch.arange(36).reshape(6, 6) % 4)
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            noise = torch.rand_like(self.scale)
+            return x + self.table[self.index.view(-1)].sum(1).view(6, 6), x * (self.scale + noise)
+
+    extraction = ta.extract(Tables(), torch.rand(2, 6, 6))
+    assert not any("scale" in name for name in extraction.captured.folded)
+    names = [str(node.target) for node in extraction.captured.graph.nodes]
+    assert "aten.rand_like.default" in names
