@@ -179,7 +179,9 @@ _SPECIAL: dict[str, Example] = {
     "sym_size.int": lambda net, x, y: x.view(x.shape[0], -1),
     "_to_copy.default": lambda net, x, y: aten._to_copy.default(x, dtype=torch.float64),
     "to.dtype_layout": lambda net, x, y: aten.to.dtype_layout(x, dtype=torch.float64),
-    "div.Tensor_mode": lambda net, x, y: aten.div.Tensor_mode(x, positive(y), rounding_mode="floor"),
+    "div.Tensor_mode": lambda net, x, y: aten.div.Tensor_mode(
+        x, positive(y), rounding_mode="floor"
+    ),
     "div.Scalar_mode": lambda net, x, y: aten.div.Scalar_mode(x, 0.3, rounding_mode="trunc"),
     "divide.Tensor_mode": lambda net, x, y: aten.divide.Tensor_mode(x, y, rounding_mode=None),
     "divide.Scalar_mode": lambda net, x, y: aten.divide.Scalar_mode(x, 0.3, rounding_mode="floor"),

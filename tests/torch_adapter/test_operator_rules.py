@@ -171,7 +171,9 @@ def by_channel(value: Value, tensor: torch.Tensor) -> list[torch.Tensor]:
 
 
 def different(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return not torch.equal(torch.nan_to_num(one.double(), 7.0), torch.nan_to_num(other.double(), 7.0))
+    return not torch.equal(
+        torch.nan_to_num(one.double(), 7.0), torch.nan_to_num(other.double(), 7.0)
+    )
 
 
 @pytest.mark.parametrize("name", OPERATORS)
@@ -190,7 +192,9 @@ def test_the_rule_understands_its_example(name: str) -> None:
     reasons = [
         one.reason
         for one in group.program.operations
-        if type(one) is Opaque and one.node in group.own(name) and one.sources()
+        if type(one) is Opaque
+        and one.node in group.own(name)
+        and one.sources()
         and group.facts.is_needed(one.node)
     ]
     if name == "a plain value meets channels":
@@ -242,13 +246,9 @@ def is_constant(facts: Facts, source: Value, channel: int) -> bool:
     return bool(~np.isnan(facts.constants(source)[channel]))
 
 
-def check_without_channels(
-    group: Seen, name: str, result: fx.Node, before: torch.Tensor
-) -> None:
+def check_without_channels(group: Seen, name: str, result: fx.Node, before: torch.Tensor) -> None:
     """The same for a result that has no channels of its own."""
-    (operation,) = [
-        one for one in group.program.operations if getattr(one, "node", None) is result
-    ]
+    (operation,) = [one for one in group.program.operations if getattr(one, "node", None) is result]
     found: dict[Value, Any] = {}
     for source, wanted in operation.needs(np.ones(1, dtype=np.bool_), group.facts):
         for one, mask in required(group.program, group.facts, source, wanted).items():
@@ -381,9 +381,7 @@ def test_exports_with_the_operators_equal_the_masked_model(number: int) -> None:
         expected = reference(x)
         for layout in layouts(extraction.instance, count=2):
             results = ta.apply(extraction, layout)(x)
-            for name, made, right in zip(
-                seen_group(number).names, results, expected, strict=True
-            ):
+            for name, made, right in zip(seen_group(number).names, results, expected, strict=True):
                 scale = float(right.double().nan_to_num().abs().max()) or 1.0
                 error = (made.double() - right.double()).nan_to_num().abs().max()
                 assert float(error) <= TOLERANCE * scale, name
