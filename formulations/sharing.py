@@ -42,7 +42,8 @@ __all__ = ["STAYS", "Buffer", "BufferSharing", "SharedBuffers", "search", "solve
 
 #: Up to so many readers the partition is found by the dynamic programme.
 EXACT_READERS = 12
-# Shares of the time for local search, and for listing columns.
+# Shares of the time for conflicts of three, for local search, and for listing columns.
+_TRIPLES_SHARE = 0.1
 _SEARCH_SHARE = 0.3
 _COLUMNS_SHARE = 0.2
 
@@ -85,7 +86,7 @@ def solve(
         If `start` is not a set of views.
     """
     clock = _Clock(time_limit)
-    sets = Sets(problem)
+    sets = Sets(problem, clock.expires_at(_TRIPLES_SHARE))
     home = mask_of(start)
     if not sets.fits_home(home):
         raise ValueError("start must name readers that can all be views of the home")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from formulations.sharing_model import BufferSharing, Sets
 
 #: Most sets of readers looked at for columns.
-MOST_COLUMNS = 20_000
+MOST_COLUMNS = 40_000
 #: Most sets of pairwise conflicting triples given to the first programme.
 _MOST_CLIQUES = 100
 # Sums of coefficients up to here stay clear of CP-SAT's overflow checks.

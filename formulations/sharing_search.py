@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from formulations.sharing_model import Sets, SharedBuffers
+
+
+# So many pairs are looked at whatever the time.
+_QUICK_PAIRS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,31 +134,29 @@ class PartitionSearch:
 
     def _merged(self, partition: Partition) -> Partition:
         """Join two groups at a time, those that save most first."""
-        groups = list(partition.groups)
-        savings: dict[tuple[int, int], int] = {}
-        for first, second in combinations(groups, 2):
-            if self._expired():
-                return partition
+        alive = set(partition.groups)
+        savings: list[tuple[int, int, int]] = []
+        for number, (first, second) in enumerate(combinations(partition.groups, 2)):
+            if number >= _QUICK_PAIRS and self._expired():
+                break
             self._note_saving(savings, first, second)
-        while savings and not self._expired():
-            first, second = max(savings, key=lambda pair: savings[pair])
-            groups = [group for group in groups if group not in (first, second)]
-            savings = {
-                pair: saved
-                for pair, saved in savings.items()
-                if first not in pair and second not in pair
-            }
-            for group in groups:
-                self._note_saving(savings, first | second, group)
-            groups.append(first | second)
-        return Partition(partition.views, partition.loose, tuple(groups))
+        while savings:
+            _, first, second = heappop(savings)
+            if first not in alive or second not in alive:
+                continue
+            alive -= {first, second}
+            if not self._expired():
+                for group in sorted(alive):
+                    self._note_saving(savings, first | second, group)
+            alive.add(first | second)
+        return Partition(partition.views, partition.loose, tuple(sorted(alive)))
 
-    def _note_saving(self, savings: dict[tuple[int, int], int], first: int, second: int) -> None:
+    def _note_saving(self, savings: list[tuple[int, int, int]], first: int, second: int) -> None:
         if self._value(first) != self._value(second):
             return
         saved = self._price(first) + self._price(second) - self._price(first | second)
         if saved > 0 and self._sets.fits(first | second):
-            savings[first, second] = saved
+            heappush(savings, (-saved, first, second))
 
     def _relocated(self, partition: Partition) -> Partition:
         """Move readers, one at a time, to where they cost least."""
@@ -227,7 +230,10 @@ class PartitionSearch:
             singles = tuple(1 << j for j in members(out & ~self._problem.staying))
             loose = partition.loose & ~(1 << i) | out & self._problem.staying
             moved = Partition(views, loose, (*groups, *singles))
-            for j in (*members(out), *(k for k in self._dearest_first if not views >> k & 1)):
+            alone = [each for each in moved.groups if each.bit_count() == 1]
+            for j in (
+                j for each in sorted(alone, key=self._price, reverse=True) for j in members(each)
+            ):
                 if self._expired():
                     break
                 moved = min(self._places(moved, j), key=self.cost)

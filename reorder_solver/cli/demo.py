@@ -27,8 +27,7 @@ from reorder_solver.formats import write_instance, write_result
 from reorder_solver.formats.files import label
 
 if TYPE_CHECKING:
-    from reorder_solver.cli.models import Prepared
-    from reorder_solver.core.result import Result
+    from reorder_solver.cli.models import Prepared, Solved
 
 
 @click.command()
@@ -68,16 +67,16 @@ def command(
         made_folder(output_dir)
     with monitor([model]) as shown:
         prepared = prepare(model, pruning, settings.seed, shown.start)
-        results = solve_exports(prepared, settings, shown.start)
+        solved = solve_exports(prepared, settings, shown.start)
         errors: dict[str, float] = {}
-        for export, result in results.items():
+        for export, found in solved.items():
             shown.start(f"applying: {export}")
-            errors[export] = applied(prepared, result)[1]
+            errors[export] = applied(prepared, found)[1]
         files: list[Path] = []
         if output_dir is not None:
             shown.start("writing")
-            files = _write(output_dir, prepared, results)
-    rows = export_rows(prepared, results, errors)
+            files = _write(output_dir, prepared, solved)
+    rows = export_rows(prepared, solved, errors)
     if form == "json":
         names = [label(path) for path in files]
         print_json({"model": model, "exports": rows, "pinned": pins(prepared), "files": names})
@@ -91,16 +90,18 @@ def command(
     return 0
 
 
-def _write(folder: Path, prepared: Prepared, results: dict[str, Result]) -> list[Path]:
+def _write(folder: Path, prepared: Prepared, solved: dict[str, Solved]) -> list[Path]:
     from reorder_solver.cli.show import write_picture
 
     name = prepared.spec.rpartition(":")[2]
-    instance_path, picture_path = folder / f"{name}.json", folder / f"{name}.png"
-    write_instance(prepared.instance, instance_path)
-    files = [instance_path]
-    for export, result in results.items():
-        path = folder / f"{name}.{export}{RESULT_SUFFIX}"
-        write_result(replace(result, proof=None), path)
-        files.append(path)
-    write_picture(prepared.instance, results["optimal"], picture_path)
+    files: list[Path] = []
+    for export, found in solved.items():
+        instance_path = folder / f"{name}.{export}.json"
+        result_path = folder / f"{name}.{export}{RESULT_SUFFIX}"
+        write_instance(found.extraction.instance, instance_path)
+        write_result(replace(found.result, proof=None), result_path)
+        files += [instance_path, result_path]
+    picture_path = folder / f"{name}.png"
+    best = solved["optimal"]
+    write_picture(best.extraction.instance, best.result, picture_path)
     return [*files, picture_path]

@@ -43,7 +43,7 @@ from reorder_solver.formats.files import label
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write the instance (.json, .json.gz).",
+    help="Write the instance of the chosen export (.json, .json.gz).",
 )
 @click.option(
     "--result",
@@ -57,12 +57,19 @@ from reorder_solver.formats.files import label
     metavar="FILE",
     help="Write the compact model with torch.export.save (.pt2).",
 )
+@click.option(
+    "--transform/--no-transform",
+    default=True,
+    show_default=True,
+    help="Let the optimal export also move copies to where they cost less, or only order.",
+)
 @table_format
 def command(
     model: str,
     pruning: ModelSettings,
     settings: SolveSettings,
     chosen: str,
+    transform: bool,
     output: Path | None,
     result: Path | None,
     save: Path | None,
@@ -82,19 +89,19 @@ def command(
         raise InputError("a saved model's name must end in .pt2", source=label(save))
     with monitor([model]) as shown:
         prepared = prepare(model, pruning, settings.seed, shown.start)
+        solved = solve_exports(prepared, settings, shown.start, transform=transform)
         if output is not None:
-            write_instance(prepared.instance, output)
-        results = solve_exports(prepared, settings, shown.start)
+            write_instance(solved[chosen].extraction.instance, output)
         if result is not None:
-            write_result(replace(results[chosen], proof=None), result)
+            write_result(replace(solved[chosen].result, proof=None), result)
         shown.start(f"applying: {chosen}")
-        module, error = applied(prepared, results[chosen])
+        module, error = applied(prepared, solved[chosen])
         if save is not None:
             from reorder_solver.cli.saving import save_program
 
             shown.start("saving")
             save_program(module, prepared.inputs, save)
-    rows = export_rows(prepared, results, {chosen: error})
+    rows = export_rows(prepared, solved, {chosen: error})
     if form == "json":
         print_json({"model": model, "exports": rows, "pinned": pins(prepared)})
     elif form == "csv":

@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     from reorder_solver.core.instance import Instance
     from reorder_solver.core.result import Progress, Result
     from reorder_solver.torch_adapter import Extraction
+    from reorder_solver.torch_adapter.optimise import SolverSettings
 
-#: The exports, worst first, and the backend behind each; None for the one asked for.
+#: The exports that are compared, worst first, and the backend behind each; None for the one asked
+#: for, which may also move copies.
 EXPORTS: dict[str, str | None] = {"naive": "identity", "upscale": "upscale", "optimal": None}
 
 _COLUMNS = (
@@ -78,6 +80,14 @@ class Prepared:
     def instance(self) -> Instance:
         """The problem."""
         return self.extraction.instance
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Solved:
+    """An export: its problem and the layout chosen."""
+
+    extraction: Extraction
+    result: Result
 
 
 def _input_size(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[int, ...]:
@@ -192,26 +202,57 @@ def solve_exports(
     prepared: Prepared,
     settings: SolveSettings,
     say: Callable[[str], Callable[[Progress], None]],
-) -> dict[str, Result]:
-    """A verified result per export."""
-    results: dict[str, Result] = {}
+    *,
+    transform: bool = True,
+) -> dict[str, Solved]:
+    """A verified result per export; `transform` lets the best one move copies too."""
+    solved: dict[str, Solved] = {}
     for export, backend in EXPORTS.items():
         wanted = settings if backend is None else replace(settings, backend=backend)
-        result = solve_verified(
-            prepared.instance,
-            wanted,
-            source=prepared.spec,
-            callback=say(f"solving: {export}"),
-        )
+        runner = _runner(prepared, wanted, say(f"solving: {export}"))
+        found = _solve(prepared, runner, transform=transform and backend is None)
+        result = found.result
         if result.layout is None:
             raise VerificationError(f"{export}: no layout found (status {result.status.value})")
         if result.stop_reason is StopReason.INTERRUPTED and backend is not None:
             raise KeyboardInterrupt
-        results[export] = result
-    return results
+        solved[export] = found
+    return solved
 
 
-def applied(prepared: Prepared, result: Result) -> tuple[Any, float]:
+def _runner(
+    prepared: Prepared, settings: SolveSettings, callback: Callable[[Progress], None]
+) -> SolverSettings:
+    """Solver settings for the adapter that check every result."""
+    from reorder_solver.torch_adapter.optimise import SolverSettings
+
+    def run(instance: Instance, **values: Any) -> Result:
+        wanted = replace(settings, **values)
+        return solve_verified(instance, wanted, source=prepared.spec, callback=callback)
+
+    return SolverSettings(
+        objective=settings.objective,
+        time_limit=settings.time_limit,
+        seed=settings.seed,
+        threads=settings.threads,
+        backend=settings.backend,
+        solver=run,
+    )
+
+
+def _solve(prepared: Prepared, runner: SolverSettings, *, transform: bool) -> Solved:
+    from reorder_solver import torch_adapter as ta
+    from reorder_solver.torch_adapter.optimise import best_transformed
+
+    with quiet():
+        if transform:
+            allowed = ta.Transformations()
+            return Solved(*best_transformed(prepared.extraction, allowed, runner, prepared.inputs))
+        extraction = runner.priced(prepared.extraction, prepared.inputs)
+        return Solved(extraction, runner.solve(extraction))
+
+
+def applied(prepared: Prepared, solved: Solved) -> tuple[Any, float]:
     """The compact module, and its largest relative error against the masked model in float64.
 
     Raises
@@ -224,9 +265,12 @@ def applied(prepared: Prepared, result: Result) -> tuple[Any, float]:
 
     with quiet():
         try:
-            module = ta.apply(prepared.extraction, result)
+            import torch
+
+            module = ta.apply(solved.extraction, solved.result)
+            precise = ta.apply(solved.extraction, solved.result, dtype=torch.float64)
             reference = ta.masked(prepared.model, prepared.masks)
-            error = ta.max_relative_error(reference, module, prepared.inputs)
+            error = ta.max_relative_error(reference, precise, prepared.inputs)
             require_equal(error)
         except ta.ExportMismatchError as failure:
             raise VerificationError(f"{prepared.spec}: {failure}") from None
@@ -234,13 +278,13 @@ def applied(prepared: Prepared, result: Result) -> tuple[Any, float]:
 
 
 def export_rows(
-    prepared: Prepared, results: dict[str, Result], errors: dict[str, float]
+    prepared: Prepared, solved: dict[str, Solved], errors: dict[str, float]
 ) -> list[Row]:
     """A row per export: bytes copied, views, cost, bound, error."""
-    instance = prepared.instance
-    naive = _bytes(instance, Layout.identity(instance))
+    naive = _bytes(prepared.instance, Layout.identity(prepared.instance))
     rows: list[Row] = []
-    for export, result in results.items():
+    for export, found in solved.items():
+        instance, result = found.extraction.instance, found.result
         assert result.layout is not None
         copied = _bytes(instance, result.layout)
         rows.append(

@@ -54,7 +54,7 @@ class Reader:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
+class LinkedReaders:
     """Readers that some tensors link, as one problem.
 
     Attributes
@@ -101,7 +101,7 @@ def parts_of(
     prices: Prices,
     written: Prices,
     may_leave: Callable[[int], bool],
-) -> list[Part]:
+) -> list[LinkedReaders]:
     """The parts in which two accesses could share a buffer.
 
     Parameters
@@ -115,7 +115,7 @@ def parts_of(
         Whether the access with this number may read a buffer.
     """
     instance, objective = compiled.instance, compiled.problem.objective
-    found: list[Part] = []
+    found: list[LinkedReaders] = []
     for component in reduced.components:
         if written.keys() & set(component.tensors):
             continue
@@ -147,7 +147,7 @@ def _of_component(
     component: Component,
     prices: Prices,
     may_leave: Callable[[int], bool],
-) -> Part | None:
+) -> LinkedReaders | None:
     """Whatever the component's accesses want; None if required ones leave no layout."""
     required = ViewSet(component.problem)
     offsets = np.cumsum([0, *(sizes.size for sizes in component.problem.sizes)])
@@ -183,12 +183,12 @@ def _of_component(
             yield tensor, np.concatenate([classes[each] for each in order])
 
     sizes = np.concatenate(component.problem.sizes)
-    return Part(tuple(readers), _problem(readers, sizes, prices, at_home), home_orders)
+    return LinkedReaders(tuple(readers), _problem(readers, sizes, prices, at_home), home_orders)
 
 
 def _of_fixed(
     compiled: Compiled, tensor: int, prices: Prices, may_leave: Callable[[int], bool]
-) -> Part:
+) -> LinkedReaders:
     """Those that are no view of a fixed tensor."""
     instance, problem = compiled.instance, compiled.problem
     facts = problem.facts(problem.identity())
@@ -204,14 +204,14 @@ def _of_fixed(
         Reader(-1, tuple(members), tensor, _gather(instance, problem.objective, members), row)
         for members, row in zip(equal.values(), classes, strict=True)
     ]
-    return Part(
+    return LinkedReaders(
         tuple(readers), _problem(readers, sizes, prices, lambda chosen: not chosen), lambda _: ()
     )
 
 
 def _of_written(
     compiled: Compiled, tensor: int, each: int, may_leave: Callable[[int], bool]
-) -> Part:
+) -> LinkedReaders:
     """Everybody who reads or holds a tensor that is written."""
     instance, problem = compiled.instance, compiled.problem
     equal: dict[tuple[bytes, bool], list[int]] = {}
@@ -245,7 +245,7 @@ def _of_written(
             raise RuntimeError("a reader is no view of the home after all")
         yield tensor, order
 
-    return Part(
+    return LinkedReaders(
         tuple(readers), _problem(readers, sizes, {tensor: (0, each)}, None, each), home_orders
     )
 

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from formulations.sharing import SharedBuffers
     from reorder_solver.presolve import Compiled
+    from reorder_solver.sharing.parts import LinkedReaders
 
 #: Objectives for which sharing is planned: under them, what is no view is gathered.
 OBJECTIVES = (Objective.BYTES, Objective.COPIES)
@@ -112,28 +114,50 @@ def share_buffers(
     parts = parts_of(compiled, presolve(compiled.problem), prices, written, may_leave)
     orders, views = _started(compiled, warm_start)
     groups: list[tuple[int, tuple[int, ...]]] = []
-    is_proven = True
-    for place, part in enumerate(parts):
-        left = deadline.share(max(0.2, 1 / (len(parts) - place))).remaining
-        found = sharing.solve(
-            part.problem,
-            time_limit=None if np.isinf(left) else left,
-            seed=seed,
-            threads=threads,
-            start=[i for i, each in enumerate(part.readers) if views.issuperset(each.members)],
-        )
-        is_proven &= found.is_optimal
-        found = part.settled(found)
+    answers = _solved(parts, views, deadline, seed, threads)
+    for part, answer in zip(parts, answers, strict=True):
+        found = part.settled(answer)
         if found.buffers or warm_start is None:
             groups += part.groups(found)
             for tensor, order in part.home_orders(found.home):
                 orders[tensor] = order
+    is_proven = all(answer.is_optimal for answer in answers)
     buffers = _named(instance, groups)
     layout = dict(compiled.layout(tuple(orders)))
     for buffer in buffers:
         layout[buffer.tensor] = _buffer_order(instance, buffer)
     rewritten = _rewritten(instance, buffers, known)
     return SharingPlan(instance, rewritten, buffers, Layout(layout), objective, is_proven)
+
+
+def _solved(
+    parts: Sequence[LinkedReaders],
+    views: frozenset[int],
+    deadline: Deadline,
+    seed: int,
+    threads: int,
+) -> list[SharedBuffers]:
+    """An answer per part; one that ran out of its share of the time may use what is left."""
+    answers: dict[int, SharedBuffers] = {}
+    pending = list(range(len(parts)))
+    for _ in range(2):
+        for place, number in enumerate(pending):
+            part = parts[number]
+            left = deadline.share(max(0.2, 1 / (len(pending) - place))).remaining
+            answer = sharing.solve(
+                part.problem,
+                time_limit=None if np.isinf(left) else left,
+                seed=seed,
+                threads=threads,
+                start=[i for i, each in enumerate(part.readers) if views.issuperset(each.members)],
+            )
+            known = answers.get(number)
+            if known is None or answer.is_optimal or answer.cost < known.cost:
+                answers[number] = answer
+        pending = [number for number in pending if not answers[number].is_finished]
+        if deadline.expired:
+            break
+    return [answers[number] for number in range(len(parts))]
 
 
 def _checked_objective(objective: str | Objective) -> Objective:

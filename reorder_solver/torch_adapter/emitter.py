@@ -219,7 +219,7 @@ class Emitter:
         if node.op == "output":
             return self.graph.node_copy(node, self.original)
         args, kwargs = filled_arguments(node, replaced, self.original)
-        called = target or node.target
+        called: Any = target or node.target
         if called in _METHODS and not kwargs:
             return self.graph.call_method(_METHODS[called], args)
         made = self.graph.call_function(called, args, kwargs)

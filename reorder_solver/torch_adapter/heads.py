@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import fx
 
-from reorder_solver.torch_adapter.facts import hint
 from reorder_solver.torch_adapter.schema import operator_name
+from reorder_solver.torch_adapter.sizes import hint
 
 if TYPE_CHECKING:
     from reorder_solver.torch_adapter.emitter import Emitter

@@ -63,7 +63,7 @@ class _Way:
 
     def _bytes(self, value: Value, count: int) -> int:
         each = elements(value.example) // value.flow.width
-        return each * value.example.dtype.itemsize * count
+        return int(each * value.example.dtype.itemsize * count)
 
     def _written(self) -> int:
         return sum(self._bytes(value, channels.size) for value, channels in self.pieces)

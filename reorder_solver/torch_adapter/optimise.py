@@ -14,6 +14,8 @@ from reorder_solver.torch_adapter.pricing import with_prices
 from reorder_solver.torch_adapter.share import shared_copies
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reorder_solver.core.result import Result
     from reorder_solver.torch_adapter.extract import Extraction
     from reorder_solver.torch_adapter.transformed_plan import Transformations
@@ -21,23 +23,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SolverSettings:
-    """What :func:`reorder_solver.solve.solve` is called with."""
+    """How to solve: what :func:`reorder_solver.solve.solve` or another solver is called with."""
 
     objective: str
     time_limit: float | None
     seed: int
     threads: int
+    backend: str = "auto"
+    solver: Callable[..., Result] = solve
 
     def bytes(self) -> SolverSettings:
         """The same for the objective ``bytes``."""
         return replace(self, objective=Objective.BYTES.value)
 
-    def solve(self, extraction: Extraction, backend: str) -> Result:
+    def solve(self, extraction: Extraction, backend: str | None = None) -> Result:
         """Solve the extraction's instance."""
-        return solve(
+        return self.solver(
             extraction.instance,
             objective=self.objective,
-            backend=backend,
+            backend=backend or self.backend,
             time_limit=self.time_limit,
             seed=self.seed,
             threads=self.threads,
@@ -73,12 +77,12 @@ def best_transformed(
     problem with them has the cheaper solution.
     """
     extraction = settings.priced(plain.transformed(allowed), example_inputs)
-    result = settings.solve(extraction, "auto")
+    result = settings.solve(extraction)
     if not allowed.share or not result.cost:
         return extraction, result
     fewest = result
     if Objective.parse(settings.objective) is not Objective.BYTES:
-        fewest = settings.bytes().solve(extraction, "auto")
+        fewest = settings.bytes().solve(extraction)
     if fewest.layout is None:
         return extraction, result
     copies = shared_copies(
@@ -91,7 +95,7 @@ def best_transformed(
     if not copies:
         return extraction, result
     shared = settings.priced(extraction.with_copies(copies, allowed), example_inputs)
-    rival = settings.solve(shared, "auto")
+    rival = settings.solve(shared)
     if rival.cost is not None and rival.cost < result.cost:
         return shared, rival
     return extraction, result

@@ -137,7 +137,7 @@ def recounted(problem, found):
 
 
 @given(problems())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_partition_is_the_best_of_all(problem):
     """The dynamic programme finds what enumeration finds; the heuristic is never below."""
     found = sharing.solve(problem)
@@ -149,7 +149,7 @@ def test_partition_is_the_best_of_all(problem):
 
 
 @given(problems())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_programme_agrees(problem):
     """So does the integer programme, which is exact where the home is free."""
     best = sharing.solve(problem)
