@@ -320,7 +320,7 @@ def probed(group: Seen, name: str, value: Value, rng: np.random.Generator) -> No
         if any(mask.any() and not facts.live(one).any() for one, mask in kept.items()):
             kept = live
         orders = {one: rng.permutation(np.flatnonzero(mask)) for one, mask in kept.items()}
-        emitter = Emitter(facts, group.program.captured.attributes, orders, {})
+        emitter = Emitter(facts, group.program.captured.attributes, orders, {}, JoinCosts())
         emitter.write()
     finally:
         group.program.operations[-1] = output
