@@ -19,6 +19,7 @@ from reorder_solver.torch_adapter.build import build
 from reorder_solver.torch_adapter.capture import capture
 from reorder_solver.torch_adapter.emitter import Emitter
 from reorder_solver.torch_adapter.facts import Facts
+from reorder_solver.torch_adapter.joining import JoinCosts
 from reorder_solver.torch_adapter.operations import Adopt, Opaque
 from reorder_solver.torch_adapter.rules import RULES
 from reorder_solver.torch_adapter.schema import operator_name
