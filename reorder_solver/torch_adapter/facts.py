@@ -91,13 +91,26 @@ class Facts:
         """Find what is live; `also` are channels that are to be taken for live as well.
 
         Where an operation wants nothing of a value but must read something, it reads a channel
-        that is live anyway, if there is one: hence the two rounds.
+        that is live whatever is read there, or made of one that is, if there is one.
         """
         self._fillers = {}
         first = self._round(also or {})
-        self._fillers = {value: int(np.argmax(live)) for value, live in first.items()}
+        self._fillers = {value: value.channels - 1 for value in first}
+        second = self._round(also or {})
+        self._fillers = {}
+        for operation in self.program.operations:
+            if (value := operation.output) is not None:
+                self._fillers[value] = self._choose(operation, first[value] & second[value])
         self._live = self._round(also or {})
         return self._live
+
+    def _choose(self, operation: Operation, live: BoolArray) -> int:
+        """A live channel, or one made of what is read of a source if none is wanted."""
+        if not live.any():
+            for source in operation.sources():
+                if source.index is not None:
+                    live = live | (source.index == self.filler(source.value))
+        return int(np.argmax(live))
 
     def close(self, keep: Mapping[Value, BoolArray]) -> dict[Value, BoolArray]:
         """What must be stored of each value so that `keep` can be.
