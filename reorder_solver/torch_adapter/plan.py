@@ -128,6 +128,8 @@ class Plan(ABC):
         By id of the access.
     joins : JoinCosts
         What decides how concatenations are written.
+    stored : int
+        Channels of all tensors that are computed.
     """
 
     joins: JoinCosts = FEWEST_BYTES
@@ -139,6 +141,7 @@ class Plan(ABC):
         stored = np.zeros(self.tensors.count, dtype=np.bool_)
         for value, mask in self.close(self.groups()).items():
             stored[self.tensors.numbers(value)[mask]] = True
+        self.stored = int(stored.sum())
         self.numbering = Numbering(self.tensors, stored)
         accesses = self.accesses()
         ids = number_repeats(one.label for one in accesses)

@@ -19,7 +19,7 @@ from reorder_solver.torch_adapter.build import build
 from reorder_solver.torch_adapter.capture import capture
 from reorder_solver.torch_adapter.emitter import Emitter
 from reorder_solver.torch_adapter.facts import Facts
-from reorder_solver.torch_adapter.joining import JoinCosts
+from reorder_solver.torch_adapter.joining import FEWEST_BYTES
 from reorder_solver.torch_adapter.operations import Adopt, Opaque
 from reorder_solver.torch_adapter.rules import RULES
 from reorder_solver.torch_adapter.schema import operator_name
@@ -321,7 +321,7 @@ def probed(group: Seen, name: str, value: Value, rng: np.random.Generator) -> No
         if any(mask.any() and not facts.live(one).any() for one, mask in kept.items()):
             kept = live
         orders = {one: rng.permutation(np.flatnonzero(mask)) for one, mask in kept.items()}
-        emitter = Emitter(facts, group.program.captured.attributes, orders, {}, JoinCosts())
+        emitter = Emitter(facts, group.program.captured.attributes, orders, {}, FEWEST_BYTES)
         emitter.write()
     finally:
         group.program.operations[-1] = output
