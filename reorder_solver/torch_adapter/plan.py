@@ -168,6 +168,22 @@ class Plan(ABC):
         kept = self.close(self.settled(ranks))
         return {value: self._sequence(value, mask, ranks) for value, mask in kept.items()}
 
+    def loosest(self) -> Mapping[Value, int]:
+        """The groups if no channel leaves where a layout may let it."""
+        return self.groups()
+
+    def revived(self) -> dict[Value, BoolArray]:
+        """Channels that must be stored, although nothing needs the value that they are of.
+
+        That is where a value that something else is tied to is made of one that is dead.
+        """
+        kept = self.facts.close(self.close(self.loosest()))
+        return {
+            value: mask
+            for value, mask in kept.items()
+            if mask.any() and not self.facts.live(value).any()
+        }
+
     def pins(self) -> tuple[Pin, ...]:
         """Every tensor that keeps its order, and why."""
         found: dict[tuple[str, str], None] = {}
