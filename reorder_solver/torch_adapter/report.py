@@ -129,7 +129,7 @@ def make_report(
         accesses=rows,
         copied={**others, "this": sum(row.bytes for row in rows)},
         channels=sum(sizes.values()),
-        stored=sum(int(placed.sum()) for placed in instance.placed_channels().values()),
+        stored=extraction.plan.stored,
         pins=extraction.pins,
         notes=extraction.notes,
         error=error,
