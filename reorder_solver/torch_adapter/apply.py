@@ -51,7 +51,9 @@ def apply(
         In evaluation mode, with parameters of its own. State dict names are those of the model,
         apart from parameters that nothing uses any more, index buffers of gathers
         (``channel_index``, ``channel_index_2`` ...), biases that take up constants, and a
-        further copy (``<name>_2``) of a parameter that is needed in two arrangements.
+        further copy (``<name>_2``) of a parameter, or of a batch norm, that is needed in two
+        arrangements. Batch norm and dropout are layers, which ``train()`` puts into training
+        mode.
 
     Raises
     ------

@@ -173,6 +173,9 @@ def test_what_training_mode_lacks_is_noted() -> None:
         "without effect in the export's training mode: depth",
     )
     assert not ta.extract(build(Dropouts), image()).notes
+    assert ta.extract(build(WritesBehindNorm), image()).notes == (
+        "without effect in the export's training mode: drop",
+    )
 
 
 class Norms(nn.Module):
@@ -259,16 +262,18 @@ class WritesBehindNorm(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem, self.norm, self.head = conv(3, 6), nn.BatchNorm2d(6), conv(6, 4)
+        self.drop = nn.Dropout(0.5)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.norm(self.stem(x))
         x.flatten(2).mul_(2.0)
-        return self.head(x)
+        return self.head(self.drop(x))
 
 
 def test_norms_with_several_results_train_too() -> None:
     """The operator that functionalisation makes of it."""
     model = build(WritesBehindNorm).double()
+    model.drop.p = 0.0
     module = applied(model)
     assert isinstance(module.get_submodule("norm"), nn.BatchNorm2d)
     x = image(4).double()
