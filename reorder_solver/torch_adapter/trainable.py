@@ -170,9 +170,9 @@ class _Layers:
     def _norm(self, node: fx.Node) -> str | None:
         bound = bind(node)
         owner = self._owner(node, bound)
-        kind = _NORMS_BY_RANK.get(_rank(node) or 0)
-        if owner is None or kind is None:
+        if owner is None:
             return None
+        kind = _NORMS_BY_RANK[_rank(node)]
         names = {field: str(bound[field].target) for field in _FIELDS if bound[field] is not None}
         key = owner, *names.values(), bound["eps"]
         if key not in self._names:
@@ -193,8 +193,9 @@ class _Layers:
 
     def _owner(self, node: fx.Node, bound: Mapping[str, Any]) -> str | None:
         """The module whose norm this is; None if it cannot be told, or is in training."""
-        several = _NORM_OPERATORS[operator_name(node)]
-        if several and any(
+        if _rank(node) not in _NORMS_BY_RANK:
+            return None
+        if _NORM_OPERATORS[operator_name(node)] and any(
             operator_name(user) != "getitem" or user.args[1] != 0 for user in node.users
         ):
             return None
@@ -230,7 +231,7 @@ class _Layers:
         inplace = stem.endswith("_")
         stem = stem.removesuffix("_")
         if stem == "aten.feature_dropout":
-            kind = _FEATURE_DROPOUTS.get(_rank(node) or 0)
+            kind = _FEATURE_DROPOUTS.get(_rank(node))
         else:
             kind = _DROPOUTS.get(stem)
         if kind is None:
@@ -278,13 +279,13 @@ def _copy(tensor: torch.Tensor) -> torch.Tensor:
     return data
 
 
-def _rank(node: fx.Node) -> int | None:
-    """Number of axes of a node's first result, None if that is not known."""
+def _rank(node: fx.Node) -> int:
+    """Number of axes of a node's first result, -1 if that is not known."""
     origin = node.meta.get(ORIGIN)
     example = None if origin is None else origin.meta.get("val")
     if isinstance(example, tuple | list):
         example = example[0]
-    return example.ndim if isinstance(example, torch.Tensor) else None
+    return example.ndim if isinstance(example, torch.Tensor) else -1
 
 
 def _dropout_name(origin: fx.Node | None) -> str:

@@ -233,6 +233,43 @@ def test_settings_of_norms_are_kept() -> None:
     assert module.get_submodule("average").eps == 1e-3
 
 
+class ScaleUsedTwice(nn.Module):
+    """The scale of a norm is an operand elsewhere, of the same channels or of others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm = conv(3, 8), nn.BatchNorm2d(8)
+        self.head, self.other = conv(8, 4), nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.norm(self.stem(x))
+        scaled = x.mean((2, 3)) * self.norm.weight
+        return self.head(x).mean((2, 3)) + self.other(scaled)
+
+
+@pytest.mark.parametrize("other", [[0, 2, 3], [1, 6, 7]])
+def test_a_scale_that_something_else_uses_is_stored_once(other: list[int]) -> None:
+    """It stays one parameter, or two where the channels differ; numbers are right either way."""
+    model = build(ScaleUsedTwice).double()
+    kept = np.isin(np.arange(8), [0, 2, 3])
+    masks = {"head": {"input": kept}, "other": {"input": np.isin(np.arange(8), other)}}
+    for export in ("naive", "optimal"):
+        x = image(4).double()
+        module = ta.compact(model, x, masks, export=export).module
+        reference = ta.masked(model, masks)
+        expected, out = step(reference, x), step(module, x)
+        assert torch.allclose(out, expected, rtol=1e-9, atol=1e-10)
+        weights = [one for name, one in module.named_parameters() if "norm" in name]
+        names = [name for name in module.state_dict() if name.startswith("norm")]
+        assert len({one.data_ptr() for one in weights}) == len(weights)
+        found = torch.zeros(8, dtype=torch.float64)
+        for name, one in module.named_parameters():
+            if name.startswith("norm") and ".weight" in name:
+                places = origins(one, model.norm.weight)
+                found.index_add_(0, places, one.grad)
+        assert torch.allclose(found, reference.norm.weight.grad, rtol=1e-9, atol=1e-10), names
+
+
 class WithFunction(nn.Module):
     """Batch norm as a function, on buffers of its own names."""
 
