@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from reorder_solver.core.instance import Instance
     from reorder_solver.core.result import Result
+    from reorder_solver.torch_adapter.extract import Extraction
     from reorder_solver.torch_adapter.masks import Masks
     from reorder_solver.torch_adapter.report import Report
 
@@ -119,8 +120,7 @@ def compact(
     module = apply(extraction, result, free_copies=kind.free_copies)
     error = None
     if check and not kind.free_copies:
-        precise = apply(extraction, result, dtype=torch.float64)
-        error = max_relative_error(masked(model, masks), precise, example_inputs)
+        error = export_error(extraction, result, model, masks, example_inputs)
         require_equal(error)
     others = {"naive": _bytes(plain.instance, Layout.identity(plain.instance))}
     rival = settings.bytes().solve(plain, "upscale")
@@ -128,6 +128,14 @@ def compact(
         others["upscale"] = _bytes(plain.instance, rival.layout)
     report = make_report(extraction, export, result.layout, others, error)
     return Compacted(module, extraction.instance, result, report)
+
+
+def export_error(
+    extraction: Extraction, result: Result, model: nn.Module, masks: Masks | None, inputs: Any
+) -> float:
+    """Largest error of an export against the masked model, both in double precision."""
+    precise = apply(extraction, result, dtype=torch.float64)
+    return max_relative_error(masked(model, masks), precise, inputs)
 
 
 def require_equal(error: float) -> None:

@@ -220,7 +220,8 @@ class _Eager:
         args, kwargs = filled_arguments(node, replaced, self.original)
         if any(isinstance(one, torch.Tensor) and one.is_cuda for one in args):
             raise _UnknownError
-        return (target or node.target)(*args, **kwargs)
+        called: Any = target or node.target
+        return called(*args, **kwargs)
 
     def select(
         self, made: torch.Tensor, flow: Flow, order: IndexArray, sequence: IndexArray

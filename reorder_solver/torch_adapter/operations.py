@@ -272,6 +272,10 @@ class Concatenation(Operation):
         counts = [value.channels for value in operands]
         self.offsets = np.cumsum([0, *counts])
 
+    def again(self) -> Concatenation:
+        """The same concatenation, to be written once more."""
+        return Concatenation(self.node, self.axis, self.operands)
+
     def owner(self, sequence: IndexArray) -> IndexArray:
         """For each channel the number of its operand."""
         found: IndexArray = np.searchsorted(self.offsets, sequence, side="right") - 1

@@ -137,6 +137,7 @@ class Plan(ABC):
     def __init__(self, facts: Facts, name: str, *, end_to_end: bool) -> None:
         self.facts = facts
         self.tensors = find_tensors(facts, end_to_end=end_to_end)
+        self._storable = storable(facts)
         stored = np.zeros(self.tensors.count, dtype=np.bool_)
         for value, mask in self.close(self.groups()).items():
             stored[self.tensors.numbers(value)[mask]] = True
@@ -218,7 +219,11 @@ class Plan(ABC):
             for value, mask in keep.items():
                 own = kept.setdefault(groups[value], np.zeros(self.tensors.count, dtype=np.bool_))
                 own[self.tensors.numbers(value)[mask]] = True
-            wanted = {value: kept[groups[value]][self.tensors.numbers(value)] for value in stored}
+            wanted = {
+                value: keep[value]
+                | (kept[groups[value]][self.tensors.numbers(value)] & self._storable[value])
+                for value in stored
+            }
             closed = self.facts.close(wanted)
             if all(np.array_equal(closed[value], keep[value]) for value in stored):
                 return keep
@@ -279,6 +284,21 @@ def channel_bytes(program: Program, source: Value, wanted: BoolArray) -> int:
     features = int(source.flow.sizes[wanted].sum())
     count = int(wanted.sum())
     return int(source.example.dtype.itemsize * max(each, 1) * -(-features // count))
+
+
+def storable(facts: Facts) -> dict[Value, BoolArray]:
+    """Per value the channels that could be stored: they are made of values that are live."""
+    found: dict[Value, BoolArray] = {}
+    for operation in facts.program.operations:
+        output = operation.output
+        if output is None:
+            continue
+        mask = np.full(output.channels, facts.live(output).any())
+        for source in operation.sources():
+            if source.index is not None:
+                mask &= (source.index < 0) | found[source.value][source.index]
+        found[output] = mask
+    return found
 
 
 def live_operations(facts: Facts) -> list[Operation]:
