@@ -15,6 +15,7 @@ from reorder_solver.core.result import Result
 from reorder_solver.torch_adapter.emitter import Emitter
 from reorder_solver.torch_adapter.in_place import put_back_in_place
 from reorder_solver.torch_adapter.serving import chosen_modes
+from reorder_solver.torch_adapter.trainable import make_trainable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +51,9 @@ def apply(
         In evaluation mode, with parameters of its own. State dict names are those of the model,
         apart from parameters that nothing uses any more, index buffers of gathers
         (``channel_index``, ``channel_index_2`` ...), biases that take up constants, and a
-        further copy (``<name>_2``) of a parameter that is needed in two arrangements.
+        further copy (``<name>_2``) of a parameter, or of a batch norm, that is needed in two
+        arrangements. Batch norm and dropout are layers, which ``train()`` puts into training
+        mode.
 
     Raises
     ------
@@ -95,8 +98,10 @@ def _in_type(stored: Any, dtype: torch.dtype | None) -> Any:
 
 def _module(extraction: Extraction, emitter: Emitter) -> nn.Module:
     graph = emitter.graph
+    layers = make_trainable(graph, emitter.values, emitter.origins, extraction.captured.norms)
     used = [str(node.target) for node in graph.nodes if node.op == "get_attr"]
-    root = {name: _own(emitter.values[name]) for name in used}
+    root: dict[str, Any] = {name: _own(emitter.values[name]) for name in used}
+    root |= layers
     for node in graph.nodes:
         node.meta = {}
     graph.lint()

@@ -16,6 +16,7 @@ from reorder_solver.core.errors import InputError
 from reorder_solver.torch_adapter.errors import CaptureError
 from reorder_solver.torch_adapter.folding import fold, folded_from
 from reorder_solver.torch_adapter.functional import make_functional
+from reorder_solver.torch_adapter.trainable import NormSetting, forgotten_dropouts, norm_settings
 
 #: Checks on sizes and types that hold for the captured graph but not once channels are dropped.
 _ASSERTIONS = frozenset(
@@ -46,6 +47,8 @@ class Captured:
         What a user should know about the capture.
     folded : dict of str to torch.dtype
         Attributes that stand for a computation, in double precision here, and their types.
+    norms : dict of str to NormSetting
+        The batch norms of the model by name.
     """
 
     graph: fx.Graph
@@ -55,6 +58,7 @@ class Captured:
     batch: int
     notes: tuple[str, ...]
     folded: dict[str, torch.dtype]
+    norms: dict[str, NormSetting]
 
 
 def as_arguments(example_inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -106,13 +110,28 @@ def capture(model: nn.Module, example_inputs: Any) -> Captured:
     transient = {name for name, _ in module.named_buffers()} - set(module.state_dict())
     folded = fold(graph, attributes)
     if folded:
-        names = sorted(folded)
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        notes.append(f"computed from parameters, now stored: {', '.join(names[:3])}{more}")
+        notes.append(f"computed from parameters, now stored: {_some(sorted(folded))}")
+    forgotten = forgotten_dropouts(model, graph)
+    if forgotten:
+        notes.append(f"without effect in the export's training mode: {_some(forgotten)}")
     aliases = _aliases(model)
     for name in folded:
         aliases.setdefault(name, aliases.get(folded_from(name), frozenset()))
-    return Captured(graph, attributes, frozenset(transient), aliases, batch, tuple(notes), folded)
+    return Captured(
+        graph,
+        attributes,
+        frozenset(transient),
+        aliases,
+        batch,
+        tuple(notes),
+        folded,
+        norm_settings(model),
+    )
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more}"
 
 
 def _functional(program: torch.export.ExportedProgram) -> tuple[fx.GraphModule, fx.Graph]:

@@ -15,6 +15,7 @@ from reorder_solver.torch_adapter.facts import filled_arguments
 from reorder_solver.torch_adapter.flow import is_run
 from reorder_solver.torch_adapter.functional import IN_PLACE
 from reorder_solver.torch_adapter.operations import Opaque, Select
+from reorder_solver.torch_adapter.trainable import ORIGIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -80,7 +81,7 @@ class Emitter:
         self._made: dict[Value, fx.Node] = {}
         self._nodes: dict[fx.Node, fx.Node] = {}
         self._selected: dict[tuple[fx.Node, bytes], fx.Node] = {}
-        self._variants: dict[str, list[tuple[torch.Tensor, fx.Node]]] = {}
+        self._variants: dict[tuple[str, Any], list[tuple[torch.Tensor, fx.Node]]] = {}
 
     def write(self) -> None:
         """Emit every operation that is needed."""
@@ -223,6 +224,7 @@ class Emitter:
         if called in _METHODS and not kwargs:
             return self.graph.call_method(_METHODS[called], args)
         made = self.graph.call_function(called, args, kwargs)
+        made.meta[ORIGIN] = node
         if IN_PLACE in node.meta and target is None:
             made.meta[IN_PLACE] = node.meta[IN_PLACE]
         return made
@@ -256,21 +258,31 @@ class Emitter:
     ) -> fx.Node:
         """A stored tensor, edited, rearranged along some axes, and edited again."""
         tensor = self._attributes[name].detach()
+        moved = {
+            axis: index
+            for axis, index in indices.items()
+            if not np.array_equal(index, np.arange(tensor.shape[axis]))
+        }
         if before is not None:
             tensor = before(tensor)
-        for axis, index in indices.items():
-            if not np.array_equal(index, np.arange(tensor.shape[axis])):
-                tensor = tensor.index_select(axis, torch.from_numpy(index).to(tensor.device))
+        for axis, index in moved.items():
+            tensor = tensor.index_select(axis, torch.from_numpy(index).to(tensor.device))
         if after is not None:
             tensor = after(tensor)
-        return self._store(name, name, tensor)
+        return self._store(name, name, tensor, moved)
 
-    def new_parameter(self, name: str, tensor: torch.Tensor, *, like: str) -> fx.Node:
-        """A parameter that the model did not have, of the type of `like`."""
-        return self._store(name, like, tensor.to(self._attributes[like].detach()))
+    def new_parameter(
+        self, name: str, tensor: torch.Tensor, index: IndexArray, *, like: str
+    ) -> fx.Node:
+        """A parameter that the model did not have, for the channels of `index`, typed as `like`."""
+        return self._store(name, like, tensor.to(self._attributes[like].detach()), {0: index})
 
-    def _store(self, name: str, like: str, tensor: torch.Tensor) -> fx.Node:
-        variants = self._variants.setdefault(name, [])
+    def _store(
+        self, name: str, like: str, tensor: torch.Tensor, moved: Mapping[int, IndexArray]
+    ) -> fx.Node:
+        # Equal numbers in another arrangement would no longer be equal after a training step.
+        arrangement = tuple((axis, moved[axis].tobytes()) for axis in sorted(moved))
+        variants = self._variants.setdefault((name, arrangement), [])
         for known, node in variants:
             if known.shape == tensor.shape and torch.equal(known, tensor):
                 return node

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from torch import fx
 
 from reorder_solver.torch_adapter.functional import IN_PLACE
 from reorder_solver.torch_adapter.schema import operator_name
-
-if TYPE_CHECKING:
-    from torch import fx
+from reorder_solver.torch_adapter.trainable import ORIGIN
 
 #: Operators that always return memory of their own.
 _FRESH = frozenset(
@@ -25,16 +23,26 @@ def put_back_in_place(graph: fx.Graph) -> None:
     """Write to the first argument where nothing else can look at it.
 
     That is where the argument was made for this operator alone, by an operator that returns
-    fresh memory or by one that was put back in place itself.
+    fresh memory, or by one that was put back in place itself and that stood right before this
+    operator in the model: what it needs of its result for a gradient may not be written to.
     """
-    own: set[fx.Node] = set()
+    fresh: set[fx.Node] = set()
+    written: set[fx.Node] = set()
     for node in graph.nodes:
         if node.op == "call_function" and operator_name(node) in _FRESH:
-            own.add(node)
+            fresh.add(node)
         writing = node.meta.get(IN_PLACE)
         if writing is None:
             continue
         target = node.args[0] if node.args else None
-        if target in own and len(target.users) == 1:
+        if not isinstance(target, fx.Node) or len(target.users) > 1:
+            continue
+        if target in fresh or (target in written and _were_neighbours(target, node)):
             node.target = writing
-            own.add(node)
+            fresh.discard(node)
+            written.add(node)
+
+
+def _were_neighbours(first: fx.Node, second: fx.Node) -> bool:
+    before, after = first.meta.get(ORIGIN), second.meta.get(ORIGIN)
+    return before is not None and after is not None and after.args[0] is before

@@ -287,7 +287,7 @@ def lower_bias(
         return None
     stem = weights.name.removesuffix("weight")
     name = f"{stem}bias" if stem != weights.name else f"{stem}_bias"
-    return emitter.new_parameter(name, shift, like=weights.name)
+    return emitter.new_parameter(name, shift, sequence, like=weights.name)
 
 
 class Fold:

@@ -37,7 +37,15 @@ class Operand:
 
 
 class Opaque(Operation):
-    """An operator, or the model's output, that wants everything as it was."""
+    """An operator, or the model's output, that wants everything as it was.
+
+    Attributes
+    ----------
+    pins : bool
+        False for a kind that takes channels in any order after all.
+    """
+
+    pins = True
 
     def __init__(self, node: fx.Node, sources: Sequence[Value], reason: str) -> None:
         self.node = node

@@ -51,7 +51,10 @@ class Numbering:
 
     def __init__(self, tensors: Tensors, stored: BoolArray) -> None:
         self.names = name_tensors(
-            {number: one.producers for number, one in sorted(tensors.classes.items())}
+            {
+                number: list(one.producers.values())
+                for number, one in sorted(tensors.classes.items())
+            }
         )
         self._channels: dict[int, IndexArray] = {}
         self._numbers: dict[int, IndexArray] = {}
@@ -319,7 +322,8 @@ def _pinned(facts: Facts) -> list[tuple[Value, str]]:
     found: list[tuple[Value, str]] = []
     for operation in live_operations(facts):
         if isinstance(operation, Opaque):
-            found += [(source.value, operation.reason) for source in operation.sources()]
+            if operation.pins:
+                found += [(source.value, operation.reason) for source in operation.sources()]
         elif isinstance(operation, Adopt):
             assert operation.output is not None
             found.append((operation.output, operation.reason))

@@ -93,9 +93,8 @@ def test_parameters_stay_parameters() -> None:
         assert isinstance(parameter, nn.Parameter)
         assert parameter.requires_grad == original[name].requires_grad
     names = set(module.state_dict()) - set(found)
-    assert {name for name in names if not name.startswith("channel_index")} == {
-        name for name in model.state_dict() if "running" in name
-    }
+    buffers = {name for name, _ in model.named_buffers()}
+    assert {name for name in names if not name.startswith("channel_index")} == buffers
     module(image()).sum().backward()
     assert all((p.grad is not None) == p.requires_grad for p in module.parameters())
 
@@ -162,7 +161,7 @@ def test_view_decisions_are_those_of_evaluate() -> None:
 
 
 def test_parameters_needed_twice_are_cloned() -> None:
-    """A norm of two tensors gets a second set under new names; a raw use one of its own."""
+    """A norm of two tensors becomes two; a raw use gets a parameter of its own."""
     model = build(Shared)
     masks = {"both": {"input": np.isin(np.arange(8), [1, 4, 5])}}
     extraction = ta.extract(model, image(), masks)
@@ -170,7 +169,7 @@ def test_parameters_needed_twice_are_cloned() -> None:
     orders["right"] = orders["right"][::-1]
     state = ta.apply(extraction, rs.Layout(orders)).state_dict()
     assert torch.equal(state["norm.weight"], model.norm.weight[[1, 4, 5]])
-    assert torch.equal(state["norm.weight_2"], model.norm.weight[[5, 4, 1]])
+    assert torch.equal(state["norm_2.weight"], model.norm.weight[[5, 4, 1]])
     model = build(RawWeight)
     extraction = ta.extract(model, image(), {"head": {"input": np.arange(8) > 2}})
     state = ta.apply(extraction, rs.Layout.identity(extraction.instance)).state_dict()

@@ -31,7 +31,26 @@ if TYPE_CHECKING:
 #: Examples per captured network: capturing takes longer than everything else.
 GROUP = 40
 NAMES = [*OPERATORS, *FURTHER]
+#: These cannot be captured for any batch size.
+FIXED = ["aten.native_channel_shuffle.default", "aten.take_along_dim.default"]
+_FREE = [name for name in NAMES if name not in FIXED]
+GROUPS = [*(_FREE[start : start + GROUP] for start in range(0, len(_FREE), GROUP)), FIXED]
+PLACE = {name: number for number, names in enumerate(GROUPS) for name in names}
 TOLERANCE = 1e-12
+#: Of the elementwise operators, those disturbed and reordered every time; the others when slow.
+QUICK = {
+    "aten.add.Scalar", "aten.add.Tensor", "aten.clamp.default", "aten.copy.default",
+    "aten.div.Tensor", "aten.dropout.default", "aten.expand_as.default", "aten.gelu.default",
+    "aten.gt.Scalar", "aten.lerp.Tensor", "aten.masked_fill.Scalar", "aten.maximum.default",
+    "aten.mul.Tensor", "aten.pow.Tensor_Scalar", "aten.relu.default", "aten.rsub.Scalar",
+    "aten.sub.Tensor", "aten.to.dtype", "aten.where.self", "aten.zeros_like.default",
+}  # fmt: skip
+CASES = [
+    name
+    if name in FURTHER or name in QUICK or "elementwise" not in RULES[name].__module__
+    else pytest.param(name, marks=pytest.mark.slow)
+    for name in NAMES
+]
 
 #: What these make does not depend on what is in their operand.
 UNMOVED = {"aten.zeros_like.default", "aten.ones_like.default", "aten.full_like.default"}
@@ -87,13 +106,13 @@ class Seen:
 
 
 def seen(name: str) -> Seen:
-    return seen_group(NAMES.index(name) // GROUP)
+    return seen_group(PLACE[name])
 
 
 @cache
 def seen_group(number: int) -> Seen:
     torch.manual_seed(0)
-    names = NAMES[number * GROUP : (number + 1) * GROUP]
+    names = GROUPS[number]
     captured = capture(Items(names).double().eval(), sample())
     program = build(captured, RULES, {})
     output = next(node for node in captured.graph.nodes if node.op == "output")
@@ -132,7 +151,7 @@ def call(node: fx.Node, found: dict[fx.Node, Any]) -> Any:
 
 def disturbed(group: Seen, name: str, root: fx.Node, channel: int, by: float) -> torch.Tensor:
     """The result of an example with one channel of one of its convolutions changed."""
-    before = values(NAMES.index(name) // GROUP)
+    before = values(PLACE[name])
     changed = before[root].clone()
     noise = torch.rand(changed[:, channel].shape, generator=torch.Generator().manual_seed(5))
     changed[:, channel] += by * (noise.to(changed) + 0.5)
@@ -181,7 +200,7 @@ def different(one: torch.Tensor, other: torch.Tensor) -> bool:
 def test_the_example_calls_the_operator(name: str) -> None:
     """Capturing keeps it, so that the rule is needed."""
     group = seen(name)
-    nodes = group.own(name)
+    nodes = group.graph.nodes if name == "aten.sym_size.int" else group.own(name)
     assert name in {operator_name(node) for node in nodes}
 
 
@@ -207,12 +226,12 @@ def test_the_rule_understands_its_example(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CASES)
 def test_a_channel_moves_only_what_needs_it(name: str) -> None:
     """Disturb a channel: what the rules say does not need it stays, and the rest moves."""
     group = seen(name)
     result = group.results[group.names.index(name)]
-    before = values(NAMES.index(name) // GROUP)[result]
+    before = values(PLACE[name])[result]
     value = group.program.values.get(result)
     if value is None:
         check_without_channels(group, name, result, before)
@@ -268,7 +287,7 @@ def check_without_channels(group: Seen, name: str, result: fx.Node, before: torc
 def test_constants_are_what_comes_out(name: str) -> None:
     """A channel said to be constant is that number, for any input."""
     group = seen(name)
-    number = NAMES.index(name) // GROUP
+    number = PLACE[name]
     for node in group.own(name):
         value = group.program.values.get(node)
         if value is None:
@@ -334,7 +353,7 @@ def probed(group: Seen, name: str, value: Value, rng: np.random.Generator) -> No
     module.graph = emitter.graph
     with torch.no_grad():
         made = module(sample())[0]
-    original = by_channel(value, values(NAMES.index(name) // GROUP)[group_node(group, value)])
+    original = by_channel(value, values(PLACE[name])[group_node(group, value)])
     expected = torch.cat([original[channel] for channel in sequence])
     torch.testing.assert_close(
         made.movedim(value.flow.axis, 0), expected, rtol=1e-12, atol=1e-12, equal_nan=True
@@ -345,7 +364,7 @@ def group_node(group: Seen, value: Value) -> fx.Node:
     return next(node for node, one in group.program.values.items() if one is value)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CASES)
 def test_any_channels_can_be_made_in_any_order(name: str) -> None:
     """Lowering random sequences gives the original's channels."""
     group = seen(name)
@@ -373,11 +392,13 @@ def extracted(number: int) -> tuple[ta.Extraction, nn.Module]:
     return ta.extract(net, sample(), masks), ta.masked(net, masks)
 
 
-@pytest.mark.parametrize("number", range(-(-len(NAMES) // GROUP)))
+@pytest.mark.parametrize("number", range(len(GROUPS)))
 def test_exports_with_the_operators_equal_the_masked_model(number: int) -> None:
     """Between two layers they survive masks, dropping, reordering and another batch."""
     extraction, reference = extracted(number)
-    x = sample(4)[:2] if not extraction.notes else sample(4)
+    fixed = any("captured for" in note for note in extraction.notes)
+    assert fixed == (GROUPS[number] is FIXED)
+    x = sample(4) if fixed else sample(4)[:2]
     with torch.no_grad():
         expected = reference(x)
         for layout in layouts(extraction.instance, count=2):
