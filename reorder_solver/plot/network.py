@@ -6,6 +6,8 @@ import itertools
 from collections import defaultdict
 from dataclasses import dataclass
 
+#: What the label of a copy starts with.
+COPY_OF = "copy of"
 #: Levels in one band of the picture, and how many fewer there may be to cut at a better place.
 BAND_LEVELS = 12
 _SLACK = 4
@@ -196,7 +198,13 @@ def _bands(chains: list[list[int]], level_of: dict[int, int], count: int) -> lis
         end = min(start + BAND_LEVELS, count)
         if end < count:
             choices = range(end, max(end - _SLACK, start + 1) - 1, -1)
-            end = min(choices, key=lambda level: len(crossing[level]))
+            end = min(choices, key=lambda level: _ambiguity(crossing[level]))
         bands += [band] * (end - start)
         start, band = end, band + 1
     return bands
+
+
+def _ambiguity(crossing: set[tuple[int, int]]) -> tuple[int, int]:
+    """How many lines cannot be told apart at a cut: those of one source or one target can."""
+    sources, targets = ({one for one, _ in crossing}, {other for _, other in crossing})
+    return min(len(sources), len(targets)), len(sources)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reorder_solver.core.errors import InputError
 from reorder_solver.plot.figure import PICTURE_FORMATS, require_matplotlib
-from reorder_solver.plot.network import BAND_LEVELS, place
+from reorder_solver.plot.network import BAND_LEVELS, COPY_OF, place
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +27,7 @@ FILLS = {
     "output": "#FFF3CD",
 }
 #: Inches: the pitch of levels and of heights, half a box, and what is around a band.
-_PITCH_X, _PITCH_Y = 1.35, 0.72
+_PITCH_X, _PITCH_Y = 1.5, 0.72
 _HALF_X, _HALF_Y = 0.47, 0.24
 _MARGIN, _STUB, _LEGEND = 0.3, 0.55, 0.75
 #: Points: the width of a line that reads every channel, and of the thinnest.
@@ -37,21 +36,19 @@ _FONT = 6.0
 _LABEL = 15
 
 
-def write_network(network: Network, path: Path | str) -> None:
-    """Draw `network` into a file; see :func:`draw_network`.
+def network_picture(network: Network, form: str) -> bytes:
+    """The picture of a network as a file of the format `form`; see :func:`draw_network`.
 
     Raises
     ------
     InputError
-        If the suffix is none of .png, .svg, .pdf, or the file cannot be written.
+        If the format is none of :data:`~reorder_solver.plot.PICTURE_FORMATS`.
     MissingPackageError
         If matplotlib is missing.
     """
-    target = Path(path)
-    form = target.suffix.removeprefix(".").lower()
     if form not in PICTURE_FORMATS:
         known = ", ".join(f".{each}" for each in PICTURE_FORMATS)
-        raise InputError(f"a picture's name must end in one of {known}", source=str(path))
+        raise InputError(f"a picture's name must end in one of {known}, not {form!r}")
     require_matplotlib()
     import matplotlib as mpl
 
@@ -60,10 +57,7 @@ def write_network(network: Network, path: Path | str) -> None:
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "reorder-solver"}):
         metadata = {"Date": None} if form == "svg" else None
         draw_network(network).savefig(data, format=form, dpi=110, metadata=metadata)
-    try:
-        target.write_bytes(data.getvalue())
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", source=str(path)) from None
+    return data.getvalue()
 
 
 def draw_network(network: Network) -> Figure:
@@ -138,12 +132,15 @@ class _Sheet:
         end = len(points) - 1
         for number in range(end):
             (left, low), (right, high) = points[number], points[number + 1]
-            left += _HALF_X if number == 0 else 0
-            right -= _HALF_X if number + 1 == end else 0
+            left += _HALF_X
+            right -= _HALF_X
+            if number:
+                # Past the boxes of a level, lines are straight: they bend in the gaps.
+                axes.plot([left - 2 * _HALF_X, left], [low, low], **style)
             if bands[number] == bands[number + 1]:
                 _curve(axes, (left, low), (right, high), style)
             else:
-                edge = left + _STUB if number == 0 else left + _STUB + _HALF_X
+                edge = left + _STUB
                 axes.plot([left, edge], [low, low], **style)
                 axes.plot([_MARGIN, right], [high, high], **style)
                 axes.text(edge, low, " ›", fontsize=9, va="center", color=style["color"])
@@ -171,6 +168,7 @@ class _Sheet:
             Line2D([], [], color=VIEW, linewidth=3, label="view: no copy"),
             Line2D([], [], color=COPY, linewidth=3, label="copy, bytes per sample"),
             Line2D([], [], color=FUSED, linewidth=3, label="taken by a concatenation"),
+            Line2D([], [], color="none", label="width: share of channels read"),
             Patch(facecolor=FILLS["layer"], edgecolor="#333333", label="layer: made/of channels"),
             Patch(facecolor=FILLS["concatenation"], edgecolor="#333333", label="concatenation"),
             Patch(facecolor=FILLS["copy"], edgecolor=COPY, label="copy for several readers"),
@@ -196,7 +194,6 @@ def _style(line: Line) -> dict[str, Any]:
         "linewidth": max(_THINNEST, _WIDEST * share),
         "solid_capstyle": "butt",
         "linestyle": "--" if line.mode == "free" else "-",
-        "alpha": 0.75,
         "zorder": 3 if colour == COPY else 1,
     }
 
@@ -247,12 +244,14 @@ def _box(axes: Axes, box: Box, across: float, height: float) -> None:
         va="center",
         zorder=5,
         linespacing=1.05,
-        bbox={"facecolor": FILLS[box.kind], "alpha": 0.8, "pad": 0.3, "linewidth": 0},
+        bbox={"facecolor": FILLS[box.kind], "pad": 1.2, "linewidth": 0} if box.pinned else None,
     )
 
 
 def _wrapped(label: str) -> list[str]:
     """A dotted name on at most two lines; what does not fit is left out in front."""
+    if label.startswith(COPY_OF):
+        return [COPY_OF, *_wrapped(label.removeprefix(COPY_OF).strip())[-1:]]
     if len(label) <= _LABEL:
         return [label]
     parts = label.split(".")

@@ -72,18 +72,14 @@ def describe(
         copied["upscale"] = _bytes(plain, upscale)
     copied["this"] = _bytes(extraction, layout)
     instance = extraction.instance
-    return Report(
-        model=extraction.name,
-        export=export,
-        accesses=rows,
-        copied=copied,
-        before=Totals(
+    totals = (
+        Totals(
             selected=copied["naive"],
             concatenated=sum(before.concatenations.values()),
             macs=sum(macs_before(one, before.batch) for one in layers(plain.facts.program)),
             parameters=_parameters(model),
         ),
-        after=Totals(
+        Totals(
             selected=sum(step.bytes for step in written.steps if step.kind != JOIN),
             concatenated=sum(step.bytes for step in written.steps if step.kind == JOIN),
             macs=sum(
@@ -92,13 +88,31 @@ def describe(
             ),
             parameters=_parameters(written.module),
         ),
+    )
+    return Report(
+        model=extraction.name,
+        export=export,
+        accesses=rows,
+        copied=copied,
+        before=totals[0],
+        after=totals[1],
         channels=sum(tensor.channels for tensor in instance.tensors),
         stored=sum(int(placed.sum()) for placed in instance.placed_channels().values()),
         pins=extraction.pins,
         notes=extraction.notes,
-        network=diagram(extraction, written, f"{extraction.name}, {export}"),
+        network=diagram(extraction, written, _title(extraction.name, export, *totals)),
         error=error,
     )
+
+
+def _title(name: str, export: str, before: Totals, after: Totals) -> str:
+    text = (
+        f"{name}, export {export}: {after.selected:,} bytes per sample copied to choose channels "
+        f"({before.selected:,} in the original order)"
+    )
+    if after.concatenated:
+        text += f", {after.concatenated:,} concatenated ({before.concatenated:,})"
+    return text
 
 
 class _Before:
@@ -205,7 +219,7 @@ def _place(layer: Mix | GroupedMix, operation: Operation, source: Value) -> str:
     if operation is not layer:
         return f"hoisted to {operation_name(operation)}"
     base, _ = resolve(source)
-    return f"of {base.name}" if isinstance(base.operation, Select) else ""
+    return f"reads {base.name}" if isinstance(base.operation, Select) else ""
 
 
 def _mode(steps: list[Step], asked: Mode | None) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reorder_solver.core.prices import Mode
-from reorder_solver.plot.network import Box, Line, Network
+from reorder_solver.plot.network import COPY_OF, Box, Line, Network
 from reorder_solver.torch_adapter.emitter import resolve
 from reorder_solver.torch_adapter.grouped import GroupedMix
 from reorder_solver.torch_adapter.ledger import JOIN
@@ -176,4 +176,6 @@ def _label(operation: Operation) -> str:
     if isinstance(operation, Mix | GroupedMix):
         return operation.module
     assert operation.output is not None
+    if isinstance(operation, Select):
+        return f"{COPY_OF} {resolve(operation.source)[0].name}"
     return operation.output.name

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reorder_solver.core.prices import Mode
+from reorder_solver.formats.files import write_bytes
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from reorder_solver.plot.network import Network
     from reorder_solver.torch_adapter.plan import Pin
 
@@ -156,13 +156,14 @@ class Report:
         Raises
         ------
         InputError
-            If the suffix is another one.
+            If the suffix is another one, or the file cannot be written.
         MissingPackageError
             If matplotlib is missing.
         """
-        from reorder_solver.plot.network_figure import write_network
+        from reorder_solver.plot.network_figure import network_picture
 
-        write_network(self.network, path)
+        form = Path(path).suffix.removeprefix(".").lower()
+        write_bytes(path, network_picture(self.network, form))
 
     def __str__(self) -> str:
         return "\n".join([*self.summary(), "", *self._table(), "", *self.remarks()])
@@ -205,7 +206,7 @@ class Report:
 
     def _table(self) -> list[str]:
         titles = ("access", "was", "bytes", "became", "wanted", "stored", "of", "runs", "bytes")
-        rows = [(*titles, "MACs before", "after")]
+        rows: list[tuple[str, ...]] = [(*titles, "MACs before", "after")]
         rows += [_cells(row) for row in self.accesses]
         widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
         return [
