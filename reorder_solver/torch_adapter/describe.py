@@ -17,7 +17,7 @@ from reorder_solver.torch_adapter.ledger import FREE, JOIN, SHARED, feature_byte
 from reorder_solver.torch_adapter.operations import Concatenation, Opaque, Select
 from reorder_solver.torch_adapter.plan import live_operations
 from reorder_solver.torch_adapter.report import AccessRow, Report, Totals
-from reorder_solver.torch_adapter.work import layers, macs_after, macs_before
+from reorder_solver.torch_adapter.work import layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,11 +28,10 @@ if TYPE_CHECKING:
     from reorder_solver.torch_adapter.apply import Rewritten
     from reorder_solver.torch_adapter.extract import Extraction
     from reorder_solver.torch_adapter.flow import IndexArray
-    from reorder_solver.torch_adapter.grouped import GroupedMix
     from reorder_solver.torch_adapter.ledger import Step
-    from reorder_solver.torch_adapter.mixing import Mix
     from reorder_solver.torch_adapter.plan import PlannedAccess
     from reorder_solver.torch_adapter.program import Operation, Value
+    from reorder_solver.torch_adapter.work import Layer
 
 #: Ways to serve an access, the one that says most first.
 _MODES = (FREE, Mode.GATHER.value, Mode.CAT.value, SHARED)
@@ -71,21 +70,17 @@ def describe(
     if upscale is not None:
         copied["upscale"] = _bytes(plain, upscale)
     copied["this"] = _bytes(extraction, layout)
-    instance = extraction.instance
     totals = (
         Totals(
             selected=copied["naive"],
             concatenated=sum(before.concatenations.values()),
-            macs=sum(macs_before(one, before.batch) for one in layers(plain.facts.program)),
+            macs=sum(one.macs_before for one in layers(plain.facts.program)),
             parameters=_parameters(model),
         ),
         Totals(
             selected=sum(step.bytes for step in written.steps if step.kind != JOIN),
             concatenated=sum(step.bytes for step in written.steps if step.kind == JOIN),
-            macs=sum(
-                macs_after(one, before.batch, written.weights)
-                for one in layers(extraction.facts.program)
-            ),
+            macs=sum(after.macs(one) for one in layers(extraction.facts.program)),
             parameters=_parameters(written.module),
         ),
     )
@@ -96,8 +91,8 @@ def describe(
         copied=copied,
         before=totals[0],
         after=totals[1],
-        channels=sum(tensor.channels for tensor in instance.tensors),
-        stored=sum(int(placed.sum()) for placed in instance.placed_channels().values()),
+        channels=extraction.plan.tensors.count,
+        stored=after.computed(),
         pins=extraction.pins,
         notes=extraction.notes,
         network=diagram(extraction, written, _title(extraction.name, export, *totals)),
@@ -136,7 +131,10 @@ class _Before:
 
     def _written(self, one: Concatenation, sequences: Mapping[Value, IndexArray]) -> int:
         assert one.output is not None
-        features = one.output.flow.take(sequences[one.output]).width
+        sequence = sequences[one.output]
+        if np.unique(one.owner(sequence)).size <= 1:
+            return 0
+        features = one.output.flow.count(sequence)
         return features * feature_bytes(one.output, self.batch)
 
 
@@ -159,6 +157,18 @@ class _After:
         self.steps[operation] = [step for step in own if step not in found]
         return found
 
+    def computed(self) -> int:
+        """Channels of all tensors that some value stores."""
+        tensors = self.extraction.plan.tensors
+        found = np.zeros(tensors.count, dtype=np.bool_)
+        for value, sequence in self.written.sequences.items():
+            found[tensors.numbers(value)[sequence]] = True
+        return int(found.sum())
+
+    def macs(self, layer: Layer) -> int:
+        """Multiply-adds of a layer as it was written."""
+        return layer.macs(self.written.weights, self.written.sequences)
+
     def stored(self, value: Value) -> int:
         """Channels stored of what `value` looks at."""
         base, index = resolve(value)
@@ -166,37 +176,37 @@ class _After:
 
 
 def _rows(before: _Before, after: _After) -> Iterable[AccessRow]:
-    seen: set[fx.Node] = set()
-    late: list[AccessRow] = []
-    for access_id, planned in after.extraction.plan.planned.items():
-        facts = after.facts[access_id]
-        if planned.layer is not None:
-            seen.add(planned.layer.node)
-            yield _layer(before, after, access_id, planned, facts)
-        elif planned.copied:
-            assert isinstance(planned.operation, Select)
-            late.append(_copy(after, access_id, planned))
-        elif planned.role is Role.PASS:
-            late.append(_step(after, access_id, planned, facts))
-    for layer in layers(after.extraction.facts.program):
-        if layer.node not in seen:
-            yield _removed(before, layer)
-    yield from late
+    """Layers in order, then what only this export has, then what copies without an access."""
+    plan, program = after.extraction.plan, after.extraction.facts.program
+    reads = {
+        planned.layer: (access_id, planned)
+        for access_id, planned in plan.planned.items()
+        if planned.layer is not None
+    }
+    for layer in layers(program):
+        if layer.operation in reads:
+            yield _read(before, after, layer, *reads[layer.operation])
+        else:
+            yield _unread(after, layer)
+    for access_id, planned in plan.planned.items():
+        if planned.copied:
+            yield _copy(after, access_id, planned)
+        elif planned.role is Role.PASS and planned.layer is None:
+            yield _step(after, access_id, planned)
     for operation in live_operations(after.extraction.facts):
         if isinstance(operation, Concatenation):
             yield _concatenation(before, after, operation)
     yield from _others(after)
 
 
-def _layer(
-    before: _Before, after: _After, access_id: str, planned: PlannedAccess, facts: AccessFacts
+def _read(
+    before: _Before, after: _After, layer: Layer, access_id: str, planned: PlannedAccess
 ) -> AccessRow:
-    layer, operation = planned.layer, planned.operation
-    assert layer is not None
+    operation, facts = planned.operation, after.facts[access_id]
     assert operation is not None
     steps = after.take(operation, planned.source)
-    if operation is not layer:
-        steps += after.take(layer)
+    if operation is not layer.operation:
+        steps += after.take(layer.operation)
     was = before.reads.get(layer.node)
     return AccessRow(
         id=access_id,
@@ -204,22 +214,45 @@ def _layer(
         was=None if was is None else _plain_mode(was),
         bytes_before=0 if was is None else was.cost,
         mode=_mode(steps, after.written.modes.get(operation)),
-        place=_place(layer, operation, planned.source),
+        place=_place(layer.operation, operation, planned.source),
         wanted=facts.channels,
         channels=planned.source.channels,
         stored=after.stored(planned.source),
         runs=facts.runs,
         bytes=sum(step.bytes for step in steps),
-        macs_before=macs_before(layer, before.batch),
-        macs=macs_after(layer, before.batch, after.written.weights),
+        macs_before=layer.macs_before,
+        macs=after.macs(layer),
     )
 
 
-def _place(layer: Mix | GroupedMix, operation: Operation, source: Value) -> str:
-    if operation is not layer:
-        return f"hoisted to {operation_name(operation)}"
+def _unread(after: _After, layer: Layer) -> AccessRow:
+    """A layer without an access: removed, or it handles channels one by one or as they were."""
+    macs = after.macs(layer)
+    steps = after.take(layer.operation)
+    stored = 0 if layer.source is None or not macs else after.stored(layer.source)
+    mode = _mode(steps, None) if macs else "removed"
+    return AccessRow(
+        id=layer.name,
+        kind="layer",
+        was=Mode.VIEW.value if macs else None,
+        bytes_before=0,
+        mode=mode,
+        place="",
+        wanted=stored,
+        channels=0 if layer.source is None else layer.source.channels,
+        stored=stored,
+        runs=1 if macs else 0,
+        bytes=sum(step.bytes for step in steps),
+        macs_before=layer.macs_before,
+        macs=macs,
+    )
+
+
+def _place(layer: Operation, operation: Operation, source: Value) -> str:
     base, _ = resolve(source)
-    return f"reads {base.name}" if isinstance(base.operation, Select) else ""
+    words = [f"hoisted to {operation_name(operation)}"] if operation is not layer else []
+    words += [f"reads {base.name}"] if isinstance(base.operation, Select) else []
+    return ", ".join(words)
 
 
 def _mode(steps: list[Step], asked: Mode | None) -> str:
@@ -256,9 +289,9 @@ def _copy(after: _After, access_id: str, planned: PlannedAccess) -> AccessRow:
     )
 
 
-def _step(after: _After, access_id: str, planned: PlannedAccess, facts: AccessFacts) -> AccessRow:
+def _step(after: _After, access_id: str, planned: PlannedAccess) -> AccessRow:
     """Channels may leave between two values."""
-    operation = planned.operation
+    operation, facts = planned.operation, after.facts[access_id]
     assert operation is not None
     assert operation.output is not None
     steps = after.take(operation, planned.source)
@@ -287,12 +320,13 @@ def _concatenation(before: _Before, after: _After, operation: Concatenation) -> 
     steps = after.take(operation)
     joined = [step for step in steps if step.kind == JOIN]
     mode = _mode(steps, None)
+    copied = before.concatenations.get(operation.node, 0)
     live = int(after.extraction.facts.live(output).sum())
     return AccessRow(
         id=operation_name(operation),
         kind="concatenation",
-        was=Mode.CAT.value,
-        bytes_before=before.concatenations.get(operation.node, 0),
+        was=(Mode.CAT if copied else Mode.VIEW).value,
+        bytes_before=copied,
         mode=Mode.CAT.value if mode == Mode.VIEW.value and joined else mode,
         place="",
         wanted=live,
@@ -300,24 +334,6 @@ def _concatenation(before: _Before, after: _After, operation: Concatenation) -> 
         stored=after.stored(output),
         runs=sum(step.features for step in joined) or 1,
         bytes=sum(step.bytes for step in steps),
-    )
-
-
-def _removed(before: _Before, layer: Mix | GroupedMix) -> AccessRow:
-    """A layer whose results nobody reads."""
-    return AccessRow(
-        id=layer.module,
-        kind="layer",
-        was=None,
-        bytes_before=0,
-        mode="removed",
-        place="",
-        wanted=0,
-        channels=layer.source.channels,
-        stored=0,
-        runs=0,
-        bytes=0,
-        macs_before=macs_before(layer, before.batch),
     )
 
 

@@ -10,11 +10,10 @@ import numpy as np
 from reorder_solver.core.prices import Mode
 from reorder_solver.plot.network import COPY_OF, Box, Line, Network
 from reorder_solver.torch_adapter.emitter import resolve
-from reorder_solver.torch_adapter.grouped import GroupedMix
 from reorder_solver.torch_adapter.ledger import JOIN
-from reorder_solver.torch_adapter.mixing import Mix
 from reorder_solver.torch_adapter.operations import Adopt, Concatenation, Opaque, Select
 from reorder_solver.torch_adapter.plan import live_operations
+from reorder_solver.torch_adapter.work import layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,6 +45,7 @@ class _Diagram:
         self._boxes: list[Box] = []
         self._lines: list[Line] = []
         self._numbers: dict[Operation, int] = {}
+        self._layers = {one.operation: one.name for one in layers(self._facts.program)}
 
     def network(self, title: str) -> Network:
         """All boxes that something is read from or that read something."""
@@ -63,7 +63,7 @@ class _Diagram:
             return operation.node.op == "output"
         if isinstance(operation, Select):
             return operation.copied
-        if isinstance(operation, Mix | GroupedMix | Concatenation | Adopt):
+        if isinstance(operation, Concatenation | Adopt) or operation in self._layers:
             return True
         bases = {resolve(each)[0] for each in self._sources(operation)}
         return len(bases) != 1 or any(step.bytes for step in self._steps[operation])
@@ -105,8 +105,8 @@ class _Diagram:
         if isinstance(operation, Select):
             own = sum(step.bytes for step in base_steps)
         return Box(
-            label=_label(operation),
-            kind=_kind(operation),
+            label=self._layers.get(operation) or _label(operation),
+            kind="layer" if operation in self._layers else _kind(operation),
             made=int(self._sequences.get(output, np.arange(0)).size),
             channels=output.channels,
             pinned=self._is_pinned(output),
@@ -161,8 +161,6 @@ class _Diagram:
 
 
 def _kind(operation: Operation) -> str:
-    if isinstance(operation, Mix | GroupedMix):
-        return "layer"
     if isinstance(operation, Concatenation):
         return "concatenation"
     if isinstance(operation, Select):
@@ -173,8 +171,6 @@ def _kind(operation: Operation) -> str:
 
 
 def _label(operation: Operation) -> str:
-    if isinstance(operation, Mix | GroupedMix):
-        return operation.module
     assert operation.output is not None
     if isinstance(operation, Select):
         return f"{COPY_OF} {resolve(operation.source)[0].name}"

@@ -121,6 +121,8 @@ class Emitter:
     def get(self, value: Value, sequence: IndexArray) -> fx.Node:
         """`value` with just the channels of `sequence`, in that order."""
         base, index = resolve(value)
+        # A concatenation of one value is the same node as that value.
+        self.ledger.made(self._made[base], base)
         return self.select(self._made[base], base.flow, self._sequences[base], index[sequence])
 
     def whole(self, value: Value) -> fx.Node:

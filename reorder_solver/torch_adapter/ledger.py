@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from reorder_solver.core.prices import Mode
 from reorder_solver.torch_adapter.sizes import elements
+from reorder_solver.torch_adapter.work import weight_name
 
 if TYPE_CHECKING:
     from torch import fx
@@ -55,7 +56,7 @@ class Ledger:
     Attributes
     ----------
     weights : dict of Operation to int
-        Entries of the weights that an operation with a matrix uses.
+        Entries of the weights that a layer uses.
     """
 
     def __init__(self, batch: int) -> None:
@@ -76,12 +77,11 @@ class Ledger:
 
     def made(self, node: fx.Node, value: Value) -> None:
         """`node` holds `value`."""
-        self._values.setdefault(node, value)
+        self._values[node] = value
 
     def used(self, name: str, entries: int) -> None:
         """A stored tensor is used with so many entries."""
-        weights = getattr(self._current, "weights", None)
-        if self._current is not None and weights is not None and weights.name == name:
+        if self._current is not None and weight_name(self._current) == name:
             self.weights[self._current] = self.weights.get(self._current, 0) + entries
 
     def selected(self, node: fx.Node, made: fx.Node, kind: str, features: IndexArray) -> fx.Node:

@@ -26,9 +26,9 @@ class AccessRow:
     ----------
     id : str
     kind : str
-        ``layer``: what a layer reads. ``concatenation``: one of the model. ``copy``: a copy that
-        several readers share. ``step``: a place where channels may leave. ``operator``: a choice
-        of channels that any other operator takes.
+        ``layer``: what a convolution or linear layer reads. ``concatenation``: one of the model.
+        ``copy``: a copy that several readers share. ``step``: a place where channels may leave.
+        ``operator``: a choice of channels that any other operator takes.
     was : str or None
         In the original order, with channels chosen right before what reads them: ``view``,
         ``gather`` or ``cat`` (a concatenation). None for what only this export has.

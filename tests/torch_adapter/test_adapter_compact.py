@@ -99,8 +99,8 @@ def test_report_lists_accesses_pins_and_notes() -> None:
     assert rows["attend"]["mode"] == "view"
     assert data["copied"]["this"] == data["copied"]["naive"] == 3 * 4 * 64
     assert data["copied_channels"] == 3
-    assert {"tensor": "attend", "reason": "mul: one channel is used for all"} in data["pins"]
-    assert "pinned attend: mul: one channel is used for all" in text
+    assert {"tensor": "head", "reason": "model output"} in data["pins"]
+    assert "pinned head: model output" in text
     assert "SpatialAttention, export naive: 2 of 3 layers read a view" in text
     assert "head" in text
 
@@ -146,11 +146,14 @@ def test_constrained_masks_leave_nothing_to_copy() -> None:
 def test_the_oracle_copies_nothing_and_is_not_checked() -> None:
     """It has slices for copies, and otherwise the sizes of the optimal export."""
     model = build(Residual)
-    masks = ta.prune_inputs(model, image(), "random", 0.5, seed=3)
+    # No order makes all three of these pairs neighbours.
+    pairs = {"block.0.0": [0, 1], "block.1.0": [1, 2], "head": [0, 2]}
+    masks = {name: {"input": np.isin(np.arange(8), pair)} for name, pair in pairs.items()}
     best = ta.compact(model, image(), masks, transformations=NOTHING)
     oracle = ta.compact(model, image(), masks, export="oracle", transformations=NOTHING)
     assert best.report.after.selected == best.report.copied["this"] > 0
-    assert oracle.report.after.selected == ta.copied_bytes(oracle.module, image()).total == 0
+    assert oracle.report.after.selected == 0
+    assert "gather" not in ta.copied_bytes(oracle.module, image()).by_kind
     assert oracle.report.error is None
     assert oracle.report.after.macs == best.report.after.macs
     modes = {row.id: row.mode for row in best.report.accesses}

@@ -102,7 +102,7 @@ def test_rows_add_up(net: type[nn.Module], export: str) -> None:
     if export == "naive":
         assert report.after.selected == report.before.selected
         assert report.after.concatenated == report.before.concatenated
-        assert all(row.was == row.mode for row in rows if row.kind == "layer")
+        assert all(row.was == row.mode for row in rows if row.mode != "removed")
 
 
 def test_a_hoisted_choice_and_a_shared_copy_are_named() -> None:
@@ -117,28 +117,27 @@ def test_a_hoisted_choice_and_a_shared_copy_are_named() -> None:
     masks = {name: {"input": np.isin(np.arange(16), kept)} for name, kept in wanted.items()}
     report = ta.compact(model, image(), masks).report
     rows = {row.id: row for row in report.accesses}
-    assert rows["pooled"].place == "hoisted to max_pool2d"
+    assert rows["pooled"].place.startswith("hoisted to max_pool2d")
     copies = [row for row in report.accesses if row.kind == "copy"]
     assert len(copies) == 1
     assert copies[0].mode == "copy"
     assert copies[0].bytes == copies[0].wanted * 4 * 64 == report.after.selected
-    sharing = [row for row in report.accesses if row.place == f"reads {copies[0].id}"]
+    sharing = [row for row in report.accesses if row.place.endswith(f"reads {copies[0].id}")]
     assert len(sharing) >= 2
     assert all(row.mode == "view" and row.stored == copies[0].wanted for row in sharing)
     assert f"view (reads {copies[0].id})" in str(report)
     (joined,) = (row for row in report.accesses if row.kind == "concatenation")
-    assert joined.bytes == 16 * 4 * 64 or joined.wanted < 16
+    assert joined.was == joined.mode == "cat"
+    assert joined.bytes == joined.stored * 4 * 64
 
 
 def test_layers_that_nobody_reads_are_removed() -> None:
     """Their work is counted before, and gone after."""
-    model = build(Residual)
-    masks = {"head": {"input": np.zeros(8, dtype=bool)}}
-    report = ta.compact(model, image(), masks).report
-    rows = {row.id: row for row in report.accesses}
-    removed = {name for name, row in rows.items() if row.mode == "removed"}
-    assert "block.1.0" in removed
-    assert all(rows[name].macs == 0 < rows[name].macs_before for name in removed)
+    model = build(Pooled)
+    masks = {"head": {"input": np.arange(16) >= 4}}
+    rows = {row.id: row for row in ta.compact(model, image(), masks).report.accesses}
+    assert {name for name, row in rows.items() if row.mode == "removed"} == {"one"}
+    assert rows["one"].macs == 0 < rows["one"].macs_before
 
 
 def test_modes_of_the_latency_objective_show() -> None:
