@@ -41,6 +41,22 @@ def test_table_and_csv(run):
     ]
 
 
+def test_report_of_the_chosen_export(run, tmp_path):
+    """A table for every access, the same numbers as JSON, and a picture."""
+    path = tmp_path / "p.svg"
+    arguments = [*SMALL, "--export", "naive"]
+    text = run("export", *arguments, "--report", "--picture", path).stdout
+    report = json.loads(run("export", *arguments, "--format", "json").stdout)["report"]
+    lines = [line.split() for line in text.splitlines()]
+    for row in report["accesses"]:
+        shown = [row["id"], row["was"], f"{row['bytes_before']:,}", row["mode"]]
+        assert any(line[:4] == shown for line in lines)
+    assert f"multiply-adds: {report['before']['macs']:,} before" in text
+    assert text.count("model input") == 1
+    assert f"{report['after']['selected']:,} bytes per sample copied" in path.read_text()
+    assert "pinned" not in run("export", *SMALL, "--format", "csv").stdout
+
+
 def test_writes_instance_result_and_model(run, tmp_path):
     """The three files fit each other, and PyTorch alone runs the model."""
     instance_path, result_path = tmp_path / "i.json", tmp_path / "r.json"
@@ -108,6 +124,7 @@ def test_amount_zero_takes_the_zeros(run, tmp_path):
         (["cli_models:residual", "--save", "/no/such/folder/m.pt2"], "no such folder"),
         (["cli_models:residual", "--save", "m.pth"], "must end in .pt2"),
         (["cli_models:residual", "--output", "a.json", "--result", "a.json"], "two outputs"),
+        (["cli_models:residual", "--picture", "a.gif"], "must end in one of .png, .svg, .pdf"),
     ],
 )
 def test_bad_input_is_one_line(refused, arguments, phrase):
