@@ -276,16 +276,14 @@ def applied(prepared: Prepared, solved: Solved) -> Applied:
     """
     from reorder_solver import torch_adapter as ta
     from reorder_solver.torch_adapter.apply import rewrite
-    from reorder_solver.torch_adapter.compact import require_equal
+    from reorder_solver.torch_adapter.compact import export_error, require_equal
 
     with quiet():
         try:
-            import torch
-
             written = rewrite(solved.extraction, solved.result)
-            precise = ta.apply(solved.extraction, solved.result, dtype=torch.float64)
-            reference = ta.masked(prepared.model, prepared.masks)
-            error = ta.max_relative_error(reference, precise, prepared.inputs)
+            error = export_error(
+                solved.extraction, solved.result, prepared.model, prepared.masks, prepared.inputs
+            )
             require_equal(error)
         except ta.ExportMismatchError as failure:
             raise VerificationError(f"{prepared.spec}: {failure}") from None

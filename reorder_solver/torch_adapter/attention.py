@@ -80,6 +80,8 @@ class Pairs:
 class Scores(Opaque):
     """Products of queries and keys written out: every head stays."""
 
+    pins = False
+
     def __init__(self, node: fx.Node, pairs: Pairs, places: tuple[Place, Place]) -> None:
         super().__init__(node, [pairs.query.value, pairs.key.value], "queries and keys meet")
         self._pairs = pairs

@@ -159,7 +159,9 @@ class Context:
         axis = max(free, key=lambda one: sizes[one])
         # From here on the node is a value; its views need no longer be there as they were.
         self.program.operations = [
-            one for one in self.program.operations if getattr(one, "node", None) is not argument
+            one
+            for one in self.program.operations
+            if not (isinstance(one, Opaque) and one.node is argument)
         ]
         self.add(argument, bundle(spread, axis), Flow.single(axis, sizes[axis]))
         return self.program.values[argument]

@@ -94,6 +94,7 @@ def capture(model: nn.Module, example_inputs: Any) -> Captured:
     wait_for_all()
     program, batch, notes = _export(model, args, kwargs)
     module, graph = _functional(program)
+    _write_sizes_out(graph)
     _sizes_from_inputs(graph)
     graph.eliminate_dead_code()
     graph.lint()
@@ -212,6 +213,27 @@ def _check_container(value: Any) -> None:
         )
     for element in value.values() if isinstance(value, dict) else value:
         _check_container(element)
+
+
+def _write_sizes_out(graph: fx.Graph) -> None:
+    """Views with the sizes of another tensor, which may lose channels, get numbers."""
+    for node in list(graph.nodes):
+        if str(node.target) not in ("aten.reshape_as.default", "aten.view_as.default"):
+            continue
+        source, other = node.args
+        with graph.inserting_before(node):
+            sizes = [
+                size if isinstance(size, int) else _size(graph, other, axis, size)
+                for axis, size in enumerate(other.meta["val"].shape)
+            ]
+        node.target = torch.ops.aten.reshape.default
+        node.args = source, sizes
+
+
+def _size(graph: fx.Graph, node: fx.Node, axis: int, size: torch.SymInt) -> fx.Node:
+    made = graph.call_function(torch.ops.aten.sym_size.int, (node, axis))
+    made.meta["val"] = size
+    return made
 
 
 def _sizes_from_inputs(graph: fx.Graph) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from reorder_solver.core.instance import Instance
     from reorder_solver.core.result import Result
+    from reorder_solver.torch_adapter.extract import Extraction
     from reorder_solver.torch_adapter.masks import Masks
     from reorder_solver.torch_adapter.report import Report
 
@@ -116,8 +117,7 @@ def compact(
     written = rewrite(extraction, result, free_copies=kind.free_copies)
     error = None
     if check and not kind.free_copies:
-        precise = apply(extraction, result, dtype=torch.float64)
-        error = max_relative_error(masked(model, masks), precise, example_inputs)
+        error = export_error(extraction, result, model, masks, example_inputs)
         require_equal(error)
     report = describe(
         model,
@@ -130,6 +130,14 @@ def compact(
         error=error,
     )
     return Compacted(written.module, extraction.instance, result, report)
+
+
+def export_error(
+    extraction: Extraction, result: Result, model: nn.Module, masks: Masks | None, inputs: Any
+) -> float:
+    """Largest error of an export against the masked model, both in double precision."""
+    precise = apply(extraction, result, dtype=torch.float64)
+    return max_relative_error(masked(model, masks), precise, inputs)
 
 
 def require_equal(error: float) -> None:

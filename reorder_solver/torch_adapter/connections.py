@@ -154,7 +154,7 @@ def _channels(tensors: Tensors, value: Value | None, name: str, features: int) -
         return Channels(numbers, (name,) * features, numbers, free=False)
     atoms = tensors.atoms(value)
     labels = {
-        int(number): f"{tensors.classes[int(number)].producers[0]} ({number})"
+        int(number): f"{next(iter(tensors.classes[int(number)].producers.values()))} ({number})"
         for number in np.unique(atoms.tensors)
     }
     return Channels(

@@ -31,6 +31,8 @@ class Contraction(Opaque):
     reason : str
     """
 
+    pins = False
+
     def __init__(self, node: fx.Node, operands: Sequence[tuple[Place, Value]], reason: str) -> None:
         super().__init__(node, [value for _, value in operands], reason)
         self._operands = tuple(operands)

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
     from reorder_solver.core.instance import Instance
     from reorder_solver.torch_adapter.capture import Captured
+    from reorder_solver.torch_adapter.flow import BoolArray
     from reorder_solver.torch_adapter.joining import JoinCosts
     from reorder_solver.torch_adapter.masks import DeclaredMasks, Masks
     from reorder_solver.torch_adapter.plan import Pin, Plan
+    from reorder_solver.torch_adapter.program import Value
     from reorder_solver.torch_adapter.share import SharedCopy
     from reorder_solver.torch_adapter.transformed_plan import Transformations
 
@@ -121,6 +123,12 @@ def extract(
     return _planned(type(model).__name__, captured, declared, facts, transformations)
 
 
+def _plan(name: str, facts: Facts, transformations: Transformations | None) -> Plan:
+    if transformations is None:
+        return PlainPlan(facts, name)
+    return TransformedPlan(facts, name, transformations)
+
+
 def _planned(
     name: str,
     captured: Captured,
@@ -128,11 +136,12 @@ def _planned(
     facts: Facts,
     transformations: Transformations | None,
 ) -> Extraction:
-    plan: Plan
-    if transformations is None:
-        plan = PlainPlan(facts, name)
-    else:
-        plan = TransformedPlan(facts, name, transformations)
+    plan = _plan(name, facts, transformations)
+    also: dict[Value, BoolArray] = {}
+    while revived := plan.revived():
+        also |= {value: mask | also.get(value, False) for value, mask in revived.items()}
+        facts.spread_liveness(also)
+        plan = _plan(name, facts, transformations)
     pins, notes = plan.pins(), captured.notes
     joins = plan.joins
     return Extraction(plan.instance, pins, notes, name, captured, declared, facts, plan, joins)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from reorder_solver.torch_adapter.flow import BoolArray, Flow, IndexArray
     from reorder_solver.torch_adapter.operations import PerChannel, Place
-    from reorder_solver.torch_adapter.program import Constants, Program, Value
+    from reorder_solver.torch_adapter.program import Constants, Operation, Program, Value
 
 
 class Facts:
@@ -91,13 +91,31 @@ class Facts:
         """Find what is live; `also` are channels that are to be taken for live as well.
 
         Where an operation wants nothing of a value but must read something, it reads a channel
-        that is live anyway, if there is one: hence the two rounds.
+        that is live whatever is read there, or made of one that is, if there is one.
         """
         self._fillers = {}
         first = self._round(also or {})
-        self._fillers = {value: int(np.argmax(live)) for value, live in first.items()}
+        self._fillers = {value: value.channels - 1 for value in first}
+        second = self._round(also or {})
+        self._fillers = {}
+        for operation in self.program.operations:
+            if (value := operation.output) is not None:
+                chosen = self._choose(operation, first[value] & second[value])
+                if chosen is not None:
+                    self._fillers[value] = chosen
         self._live = self._round(also or {})
         return self._live
+
+    def _choose(self, operation: Operation, live: BoolArray) -> int | None:
+        """A live channel, or one made of what is read of a source if none is wanted."""
+        if live.any():
+            return int(np.argmax(live))
+        for source in operation.sources():
+            if source.index is not None and source.value in self._fillers:
+                made = source.index == self._fillers[source.value]
+                if made.any():
+                    return int(np.argmax(made))
+        return None
 
     def close(self, keep: Mapping[Value, BoolArray]) -> dict[Value, BoolArray]:
         """What must be stored of each value so that `keep` can be.
@@ -202,7 +220,8 @@ class _Eager:
         args, kwargs = filled_arguments(node, replaced, self.original)
         if any(isinstance(one, torch.Tensor) and one.is_cuda for one in args):
             raise _UnknownError
-        return (target or node.target)(*args, **kwargs)
+        called: Any = target or node.target
+        return called(*args, **kwargs)
 
     def select(
         self, made: torch.Tensor, flow: Flow, order: IndexArray, sequence: IndexArray

@@ -7,14 +7,12 @@ and PyTorch's own, slower functionalisation does it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from torch import fx
 
 from reorder_solver.torch_adapter.schema import bind, schema_arguments, schema_of
-
-if TYPE_CHECKING:
-    from torch import fx
 
 #: Key in a node's metadata: the writing operator that it stands for.
 IN_PLACE = "reorder_solver_in_place"
@@ -140,9 +138,9 @@ def _aliased(node: fx.Node) -> list[fx.Node]:
     for argument in schema.arguments:
         if argument.alias_info is not None:
             given = bound.get(argument.name)
-            found += [one for one in (given if isinstance(given, list) else [given]) if _is(one)]
+            found += [
+                one
+                for one in (given if isinstance(given, list) else [given])
+                if isinstance(one, fx.Node)
+            ]
     return found
-
-
-def _is(one: Any) -> bool:
-    return hasattr(one, "all_input_nodes")

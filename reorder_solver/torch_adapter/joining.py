@@ -25,9 +25,9 @@ class JoinCosts:
     Attributes
     ----------
     slice : float
-        Of each slice beyond one per operand.
+        Of each slice that is not all that an operand holds.
     gather : float
-        Of each selection of scattered channels, apart from the bytes.
+        Of each selection of scattered channels, the call included, apart from the bytes.
     byte : float
         Of each byte written, per sample.
     """
@@ -40,7 +40,7 @@ class JoinCosts:
 #: As few bytes as possible.
 FEWEST_BYTES = JoinCosts()
 #: Each operand is brought into order first, as an export does that knows no slices.
-NO_SLICES = JoinCosts(slice=1e12)
+NO_SLICES = JoinCosts(slice=1e6, gather=1e6)
 
 
 def join(operation: Concatenation, sequence: IndexArray, emitter: Emitter) -> fx.Node:
@@ -96,9 +96,12 @@ class _Slices(_Way):
 
     def cost(self, costs: JoinCosts) -> float:
         """Slices, and the result."""
-        runs = sum(self.emitter.count_slices(value, channels) for value, channels in self.pieces)
-        operands = len({id(value) for value, _ in self.pieces})
-        return costs.slice * (runs - operands) + costs.byte * self._written()
+        slices = sum(
+            self.emitter.count_slices(value, channels)
+            for value, channels in self.pieces
+            if not np.array_equal(channels, self.emitter.stored(value))
+        )
+        return costs.slice * slices + costs.byte * self._written()
 
     def emit(self) -> fx.Node:
         """Slices, joined."""
@@ -121,12 +124,18 @@ class _Gathers(_Way):
 
     def cost(self, costs: JoinCosts) -> float:
         """Gathers, the slices of what they made, and the result."""
-        found = costs.slice * (len(self.pieces) - len(self.wanted))
+        found = costs.byte * self._written()
+        if len(self.pieces) > len(self.wanted):
+            found += costs.slice * len(self.pieces)
         for number, channels in self.wanted.items():
             value = self.operation.operands[number]
+            if np.array_equal(channels, self.emitter.stored(value)):
+                continue
             if self.emitter.count_slices(value, channels) > 1:
                 found += costs.gather + costs.byte * self._bytes(value, channels.size)
-        return found + costs.byte * self._written()
+            else:
+                found += costs.slice
+        return found
 
     def emit(self) -> fx.Node:
         """Operands selected, sliced and joined."""

@@ -169,12 +169,13 @@ class Mix(Operation):
     def dropped(self, facts: Facts) -> BoolArray:
         """Input channels that need not be read whatever their weights are."""
         inputs = facts.constants(self.source)
-        known = ~np.isnan(inputs)
+        known: BoolArray = ~np.isnan(inputs)
         if not self.padded:
             return known
         carrier = self.carrier(facts)
         if carrier is None:
-            return known & (inputs == 0)
+            known &= inputs == 0
+            return known
         known[carrier] = False
         return known
 

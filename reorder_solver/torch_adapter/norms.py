@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import fx
 
 from reorder_solver.torch_adapter.grouped import any_of, even
 from reorder_solver.torch_adapter.operations import Inseparable, Operand
 from reorder_solver.torch_adapter.program import marked
 
 if TYPE_CHECKING:
-    from torch import fx
-
     from reorder_solver.torch_adapter.emitter import Emitter
     from reorder_solver.torch_adapter.facts import Facts
     from reorder_solver.torch_adapter.flow import BoolArray, IndexArray
@@ -129,8 +128,6 @@ class Normalisation(Inseparable):
         absent = self._absent(made, facts)
         if not absent.counts.any():
             node = self._plain(read, order, groups, emitter)
-        elif self.setting.kind is Kind.ROOT_MEAN_SQUARE:
-            node = self._scaled(read, order, absent, emitter)
         else:
             node = self._corrected(read, order, absent, emitter)
         return emitter.select(node, self.output.flow, order, sequence)
@@ -171,91 +168,63 @@ class Normalisation(Inseparable):
             return emitter.emit(aten.layer_norm.default, read, shape, weight, bias, eps)
         return emitter.emit(aten.rms_norm.default, read, shape, weight, eps)
 
-    def _scaled(
-        self, read: fx.Node, order: IndexArray, absent: _Absent, emitter: Emitter
-    ) -> fx.Node:
-        """Divided by the root of the mean square of all features, stored or not."""
-        assert self.setting.eps is not None
-        rest = len(self.setting.trailing) - 1
-        places = math.prod(self.setting.trailing) // self.setting.trailing[self._axis()]
-        count, stored = int(absent.counts[0]), int(absent.stored[0])
-        squares = count * (absent.variances[0] + absent.means[0] ** 2)
-        total = count + stored
-        axes = list(range(-1 - rest, 0))
-        norm = emitter.emit(aten.linalg_vector_norm.default, read, 2, axes, True)
-        mean = emitter.emit(aten.pow.Tensor_Scalar, norm, 2)
-        mean = emitter.emit(aten.mul.Tensor, mean, 1 / (total * places))
-        mean = emitter.emit(aten.add.Tensor, mean, float(squares / total + self.setting.eps))
-        scale = emitter.emit(aten.rsqrt.default, mean)
-        node = emitter.emit(aten.mul.Tensor, read, scale)
-        weight = self._parameter(self.setting.weight, order, emitter)
-        return node if weight is None else emitter.emit(aten.mul.Tensor, node, weight)
-
     def _corrected(
         self, read: fx.Node, order: IndexArray, absent: _Absent, emitter: Emitter
     ) -> fx.Node:
-        """Normalised by the stored features alone, then brought to the scale and mean of all.
+        """Written out, with the mean and the variance of all features.
 
-        With `n` of `C` features stored, of mean `m` and variance `v`, and the `K` others of mean
-        `k` and variance `w`, the variance of all is ``(n v + K w) / C + n K / C^2 (m - k)^2``
-        and their mean is ``m - K / C (m - k)``.
+        With a share `s` of the `C` features stored, of mean `m`, and the others of mean `k` and
+        variance `w`, the mean of all is ``s m + (1 - s) k``. With the stored ones' differences
+        `d` from it, their variance is ``|d|^2 / C + (1 - s) (w + (k - mean)^2)``: no difference
+        of squares, so nothing cancels. Without a mean to take off, `d` is what is stored.
         """
-        eps = self.setting.eps
-        assert eps is not None
-        node, mean, inverse = self._by_stored(read, order, absent, emitter)
-        total = absent.counts + absent.stored
-        share = absent.stored / total
-        floor = (1 - share) * (absent.variances + eps)
-        spread = emitter.emit(aten.pow.Tensor_Scalar, inverse, -2)
-        spread = emitter.emit(aten.mul.Tensor, spread, float(share[0]))
-        spread = emitter.emit(aten.add.Tensor, spread, _per_group(floor, emitter))
-        away = mean
-        if absent.means.any():
-            away = emitter.emit(aten.sub.Tensor, mean, _per_group(absent.means, emitter))
-        weight = float(share[0] * (1 - share[0]))
-        spread = emitter.graph.call_function(
-            aten.addcmul.default, (spread, away, away), {"value": weight}
-        )
-        scale = emitter.emit(aten.rsqrt.default, spread)
-        shift = emitter.emit(aten.mul.Tensor, away, scale)
-        shift = emitter.emit(aten.mul.Tensor, shift, float(1 - share[0]))
-        scale = emitter.emit(aten.div.Tensor, scale, inverse)
-        shift, scale = (self._broadcast(one, node, absent, emitter) for one in (shift, scale))
-        node = emitter.emit(aten.addcmul.default, shift, node, scale)
+        groups, share = absent.counts.size, float(absent.stored[0] / absent.total())
+        if groups > 1:
+            each = int(absent.stored[0])
+            read = emitter.emit(aten.unflatten.int, read, 1, [groups, each])
+        axes = self._axes(grouped=groups > 1)
+        away: Any = _scalars(absent.means, len(axes), emitter)
+        if self.setting.kind is not Kind.ROOT_MEAN_SQUARE:
+            mean = emitter.emit(aten.mean.dim, read, axes, True)
+            mean = emitter.emit(aten.mul.Tensor, mean, share)
+            if absent.means.any():
+                shift = _scalars((1 - share) * absent.means, len(axes), emitter)
+                mean = emitter.emit(aten.add.Tensor, mean, shift)
+            read = emitter.emit(aten.sub.Tensor, read, mean)
+            away = emitter.emit(aten.sub.Tensor, mean, away) if absent.means.any() else mean
+        scale = emitter.emit(aten.rsqrt.default, self._variance(read, away, axes, absent, emitter))
+        node = emitter.emit(aten.mul.Tensor, read, scale)
+        if groups > 1:
+            node = emitter.emit(aten.flatten.using_ints, node, 1, 2)
         return self._affine(node, order, emitter)
 
-    def _by_stored(
-        self, read: fx.Node, order: IndexArray, absent: _Absent, emitter: Emitter
-    ) -> tuple[fx.Node, fx.Node, fx.Node]:
-        """The stored features normalised, their mean, and the inverse of their deviation."""
-        eps = self.setting.eps
-        if self.setting.kind is Kind.LAYER:
-            shape = self._normalised_shape(order)
-            made = emitter.emit(aten.native_layer_norm.default, read, shape, None, None, eps)
-        else:
-            width = self.source.flow.count(order)
-            batch = emitter.graph.call_method("size", (read, 0))
-            places = math.prod(self.setting.trailing)
-            made = emitter.emit(
-                aten.native_group_norm.default,
-                read, None, None, batch, width, places, absent.counts.size, eps,
-            )  # fmt: skip
-        node, mean, inverse = (emitter.item(made, element) for element in range(3))
-        return node, mean, inverse
-
-    def _broadcast(
-        self, statistic: fx.Node, node: fx.Node, absent: _Absent, emitter: Emitter
-    ) -> fx.Node:
-        """A statistic with the rank and the type of what it scales."""
+    def _axes(self, *, grouped: bool) -> list[int]:
+        """The axes that are normalised over."""
+        count = len(self.setting.trailing)
         if self.setting.kind is Kind.GROUP:
-            groups, each = absent.counts.size, int(absent.stored[0])
-            if groups > 1:
-                statistic = emitter.emit(aten.unsqueeze.default, statistic, 2)
-                statistic = emitter.graph.call_method("expand", (statistic, -1, -1, each))
-            width = groups * each if groups > 1 else 1
-            shape = -1, width, *[1] * len(self.setting.trailing)
-            statistic = emitter.graph.call_method("reshape", (statistic, shape))
-        return emitter.emit(aten.type_as.default, statistic, node)
+            return list(range(2 if grouped else 1, count + (3 if grouped else 2)))
+        return list(range(-count, 0))
+
+    def _variance(
+        self, differences: fx.Node, away: Any, axes: list[int], absent: _Absent, emitter: Emitter
+    ) -> fx.Node:
+        """The mean square of all differences, and eps."""
+        assert self.setting.eps is not None
+        share = float(absent.stored[0] / absent.total())
+        places = math.prod(self.setting.trailing)
+        if self.setting.kind is not Kind.GROUP:
+            places //= self.setting.trailing[self._axis()]
+        floor = (1 - share) * absent.variances + self.setting.eps
+        if not isinstance(away, fx.Node):
+            floor = floor + (1 - share) * absent.means**2
+        root = emitter.emit(aten.linalg_vector_norm.default, differences, 2, axes, True)
+        root = emitter.emit(aten.mul.Tensor, root, (absent.total() * places) ** -0.5)
+        square = emitter.emit(aten.mul.Tensor, root, root)
+        square = emitter.emit(aten.add.Tensor, square, _scalars(floor, len(axes), emitter))
+        if not isinstance(away, fx.Node):
+            return square
+        settings: dict[str, Any] = {"value": 1 - share}
+        return emitter.graph.call_function(aten.addcmul.default, (square, away, away), settings)
 
     def _affine(self, node: fx.Node, order: IndexArray, emitter: Emitter) -> fx.Node:
         weight = self._parameter(self.setting.weight, order, emitter)
@@ -282,12 +251,16 @@ class _Absent:
     means: Constants
     variances: Constants
 
+    def total(self) -> int:
+        """Features of a group, stored or not."""
+        return int(self.counts[0] + self.stored[0])
 
-def _per_group(numbers: Constants, emitter: Emitter) -> Any:
-    """One number, or a stored vector of them."""
+
+def _scalars(numbers: Constants, axes: int, emitter: Emitter) -> Any:
+    """A number, or a stored one per group, before some axes of one entry."""
     if (numbers == numbers[0]).all():
         return float(numbers[0])
-    return emitter.buffer("group_constants", torch.from_numpy(numbers))
+    return emitter.buffer("group_constants", torch.from_numpy(numbers.reshape(-1, *[1] * axes)))
 
 
 def unscaled(

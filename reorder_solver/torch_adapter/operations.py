@@ -37,7 +37,15 @@ class Operand:
 
 
 class Opaque(Operation):
-    """An operator, or the model's output, that wants everything as it was."""
+    """An operator, or the model's output, that wants everything as it was.
+
+    Attributes
+    ----------
+    pins : bool
+        False for a kind that takes channels in any order after all.
+    """
+
+    pins = True
 
     def __init__(self, node: fx.Node, sources: Sequence[Value], reason: str) -> None:
         self.node = node
@@ -271,6 +279,10 @@ class Concatenation(Operation):
         self.operands = tuple(operands)
         counts = [value.channels for value in operands]
         self.offsets = np.cumsum([0, *counts])
+
+    def again(self) -> Concatenation:
+        """The same concatenation, to be written once more."""
+        return Concatenation(self.node, self.axis, self.operands)
 
     def owner(self, sequence: IndexArray) -> IndexArray:
         """For each channel the number of its operand."""

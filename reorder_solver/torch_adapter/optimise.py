@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from reorder_solver.core.prices import Objective
 from reorder_solver.solve import solve
 from reorder_solver.torch_adapter.capture import as_arguments
 from reorder_solver.torch_adapter.pricing import with_prices
-from reorder_solver.torch_adapter.share import shared_copies
+from reorder_solver.torch_adapter.share import shared_copies, written_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,6 +97,16 @@ def best_transformed(
         return extraction, result
     shared = settings.priced(extraction.with_copies(copies, allowed), example_inputs)
     rival = settings.solve(shared)
-    if rival.cost is not None and rival.cost < result.cost:
+    if _total(shared, rival, settings) < _total(extraction, result, settings):
         return shared, rival
     return extraction, result
+
+
+def _total(extraction: Extraction, result: Result, settings: SolverSettings) -> float:
+    """The cost of a layout and of what concatenations write."""
+    if result.cost is None:
+        return math.inf
+    written = written_bytes(extraction.plan)
+    if Objective.parse(settings.objective) is Objective.LATENCY:
+        return result.cost + extraction.joins.byte * written
+    return result.cost + (written if settings.objective == Objective.BYTES.value else 0)

@@ -51,7 +51,10 @@ class Numbering:
 
     def __init__(self, tensors: Tensors, stored: BoolArray) -> None:
         self.names = name_tensors(
-            {number: one.producers for number, one in sorted(tensors.classes.items())}
+            {
+                number: list(one.producers.values())
+                for number, one in sorted(tensors.classes.items())
+            }
         )
         self._channels: dict[int, IndexArray] = {}
         self._numbers: dict[int, IndexArray] = {}
@@ -131,6 +134,8 @@ class Plan(ABC):
         By id of the access.
     joins : JoinCosts
         What decides how concatenations are written.
+    stored : int
+        Channels of all tensors that are computed.
     """
 
     joins: JoinCosts = FEWEST_BYTES
@@ -138,9 +143,11 @@ class Plan(ABC):
     def __init__(self, facts: Facts, name: str, *, end_to_end: bool) -> None:
         self.facts = facts
         self.tensors = find_tensors(facts, end_to_end=end_to_end)
+        self._storable = storable(facts)
         stored = np.zeros(self.tensors.count, dtype=np.bool_)
         for value, mask in self.close(self.groups()).items():
             stored[self.tensors.numbers(value)[mask]] = True
+        self.stored = int(stored.sum())
         self.numbering = Numbering(self.tensors, stored)
         accesses = self.accesses()
         ids = number_repeats(one.label for one in accesses)
@@ -169,6 +176,22 @@ class Plan(ABC):
         ranks = self.arranged(self.ranks(layout))
         kept = self.close(self.settled(ranks))
         return {value: self._sequence(value, mask, ranks) for value, mask in kept.items()}
+
+    def loosest(self) -> Mapping[Value, int]:
+        """The groups if no channel leaves where a layout may let it."""
+        return self.groups()
+
+    def revived(self) -> dict[Value, BoolArray]:
+        """Channels that must be stored, although nothing needs the value that they are of.
+
+        That is where a value that something else is tied to is made of one that is dead.
+        """
+        kept = self.facts.close(self.close(self.loosest()))
+        return {
+            value: mask
+            for value, mask in kept.items()
+            if mask.any() and not self.facts.live(value).any()
+        }
 
     def pins(self) -> tuple[Pin, ...]:
         """Every tensor that keeps its order, and why."""
@@ -202,7 +225,11 @@ class Plan(ABC):
             for value, mask in keep.items():
                 own = kept.setdefault(groups[value], np.zeros(self.tensors.count, dtype=np.bool_))
                 own[self.tensors.numbers(value)[mask]] = True
-            wanted = {value: kept[groups[value]][self.tensors.numbers(value)] for value in stored}
+            wanted = {
+                value: keep[value]
+                | (kept[groups[value]][self.tensors.numbers(value)] & self._storable[value])
+                for value in stored
+            }
             closed = self.facts.close(wanted)
             if all(np.array_equal(closed[value], keep[value]) for value in stored):
                 return keep
@@ -267,6 +294,21 @@ def channel_bytes(program: Program, source: Value, wanted: BoolArray) -> int:
     return int(source.example.dtype.itemsize * max(each, 1) * -(-features // count))
 
 
+def storable(facts: Facts) -> dict[Value, BoolArray]:
+    """Per value the channels that could be stored: they are made of values that are live."""
+    found: dict[Value, BoolArray] = {}
+    for operation in facts.program.operations:
+        output = operation.output
+        if output is None:
+            continue
+        mask = np.full(output.channels, facts.live(output).any())
+        for source in operation.sources():
+            if source.index is not None:
+                mask &= (source.index < 0) | found[source.value][source.index]
+        found[output] = mask
+    return found
+
+
 def live_operations(facts: Facts) -> list[Operation]:
     """The operations whose results are needed, in order."""
     return [
@@ -285,7 +327,8 @@ def _pinned(facts: Facts) -> list[tuple[Value, str]]:
     found: list[tuple[Value, str]] = []
     for operation in live_operations(facts):
         if isinstance(operation, Opaque):
-            found += [(source.value, operation.reason) for source in operation.sources()]
+            if operation.pins:
+                found += [(source.value, operation.reason) for source in operation.sources()]
         elif isinstance(operation, Adopt):
             assert operation.output is not None
             found.append((operation.output, operation.reason))

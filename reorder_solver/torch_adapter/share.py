@@ -10,11 +10,12 @@ import numpy as np
 
 from reorder_solver.core.instance import Role
 from reorder_solver.core.prices import Objective
-from reorder_solver.sharing import share_buffers
+from reorder_solver.sharing import Source, share_buffers
 from reorder_solver.torch_adapter.emitter import resolve
 from reorder_solver.torch_adapter.grouped import GroupedMix
 from reorder_solver.torch_adapter.mixing import Mix
-from reorder_solver.torch_adapter.operations import Operand, PerChannel, Select
+from reorder_solver.torch_adapter.operations import Concatenation, Operand, PerChannel, Select
+from reorder_solver.torch_adapter.plan import channel_bytes, live_operations
 from reorder_solver.torch_adapter.program import Value
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from torch import fx
 
+    from reorder_solver.core.instance import Instance
     from reorder_solver.core.layout import Layout
     from reorder_solver.torch_adapter.plan import Plan
     from reorder_solver.torch_adapter.program import Operation, Program
@@ -35,10 +37,14 @@ class SharedCopy:
     ----------
     source : torch.fx.Node
     readers : tuple of torch.fx.Node
+    is_written : bool
+        True if the source is a concatenation, which is then written once more for these readers
+        instead of being copied.
     """
 
     source: fx.Node
     readers: tuple[fx.Node, ...]
+    is_written: bool = False
 
 
 def shared_copies(
@@ -59,30 +65,56 @@ def shared_copies(
     nodes = {value: node for node, value in plan.facts.program.values.items()}
     found: list[SharedCopy] = []
     instance, started = plan.instance, layout
-    readers = _readers_by_value(plan, nodes)
+    readers = {value: ids for value, ids in _readers_by_value(plan, nodes).items() if len(ids) > 1}
+    limit = None if time_limit is None else time_limit / max(1, len(readers))
     for value, ids in readers.items():
-        if len(ids) < 2:
-            continue
-        stays = [access.id for access in instance.accesses if access.id not in ids]
         (tensor,) = {
             part.tensor for access in instance.accesses if access.id in ids for part in access.parts
         }
         size = max(plan.planned[each].bytes for each in ids)
+        is_written = (
+            isinstance(value.operation, Concatenation) and not instance.tensor(tensor).fixed
+        )
+        asked = _alone(instance, tensor) if is_written else instance
         shared = share_buffers(
-            instance,
-            {tensor: size},
-            stays,
+            asked,
+            {tensor: Source(size, is_written=is_written)},
+            [access.id for access in asked.accesses if access.id not in ids],
             Objective.BYTES,
-            time_limit=None if time_limit is None else time_limit / len(readers),
+            time_limit=limit,
             seed=seed,
             threads=threads,
-            warm_start=started,
+            warm_start=None if is_written else started,
         )
-        instance, started = shared.instance, shared.layout
+        if not is_written:
+            instance, started = shared.instance, shared.layout
         for buffer in shared.buffers:
             operations = [plan.planned[each].operation for each in buffer.readers]
-            found.append(SharedCopy(nodes[value], tuple(_nodes(operations))))
+            found.append(SharedCopy(nodes[value], tuple(_nodes(operations)), is_written))
     return found
+
+
+def _alone(instance: Instance, tensor: str) -> Instance:
+    """What reads one tensor, without what writes it."""
+    accesses = [
+        access
+        for access in instance.accesses
+        if access.role is not Role.WRITE and any(part.tensor == tensor for part in access.parts)
+    ]
+    return instance.replace(tensors=(instance.tensor(tensor),), accesses=tuple(accesses))
+
+
+def written_bytes(plan: Plan) -> int:
+    """Bytes that concatenations write per sample, which no layout changes."""
+    facts = plan.facts
+    total = 0
+    for operation in live_operations(facts):
+        if isinstance(operation, Concatenation):
+            assert operation.output is not None
+            live = facts.live(operation.output)
+            size = channel_bytes(facts.program, operation.output, live)
+            total += size * int(live.sum())
+    return total
 
 
 def _nodes(operations: Iterable[Operation | None]) -> Iterable[fx.Node]:
@@ -117,12 +149,17 @@ def insert_copies(program: Program, copies: Sequence[SharedCopy]) -> None:
     }
     for copied in copies:
         base, _ = resolve(program.values[copied.source])
-        select = Select(base, np.arange(base.channels), copied=True)
-        buffer = Value(f"{base.name}_copy", base.flow, base.example, select)
-        select.output = buffer
+        made_by: Operation
+        if copied.is_written:
+            assert isinstance(base.operation, Concatenation)
+            made_by = base.operation.again()
+        else:
+            made_by = Select(base, np.arange(base.channels), copied=True)
+        buffer = Value(f"{base.name}_copy", base.flow, base.example, made_by)
+        made_by.output = buffer
         readers = [operations[node] for node in copied.readers]
         first = min(program.operations.index(reader) for reader in readers)
-        added: list[Operation] = [select]
+        added: list[Operation] = [made_by]
         for reader in readers:
             added += _redirect(reader, base, buffer)
         program.operations[first:first] = added

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reorder_solver.torch_adapter.emitter import resolve
-from reorder_solver.torch_adapter.operations import Concatenation, PerChannel, Select
+from reorder_solver.torch_adapter.operations import Concatenation, Opaque, PerChannel, Select
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,14 +26,14 @@ class TensorClass:
     ----------
     keys : ndarray of float64, shape (channels,)
         Sorting by them gives the original order.
-    producers : list of str
-        Names of what writes to it.
+    producers : dict of int to str
+        Names of what writes to it, by the number of the tensor that each made.
     ordered : bool
         True if the original order must stay (channels may still be dropped).
     """
 
     keys: np.ndarray
-    producers: list[str] = field(default_factory=list)
+    producers: dict[int, str] = field(default_factory=dict)
     ordered: bool = False
 
     @property
@@ -93,6 +93,9 @@ class Tensors:
             output = operation.output
             if output is not None and facts.live(output).any():
                 self._add(operation, output)
+            elif is_pinning(operation, facts):
+                for source in operation.sources():
+                    self._keep_order(self.atoms(source.value))
         sizes = np.zeros(self._count + 1, dtype=np.int64)
         for number, one in self.classes.items():
             sizes[number + 1] = one.channels
@@ -143,7 +146,7 @@ class Tensors:
         tensor = self._count
         self._count += 1
         self.classes[tensor] = TensorClass(
-            np.arange(output.channels, dtype=np.float64), [output.origin]
+            np.arange(output.channels, dtype=np.float64), {tensor: output.origin}
         )
         self._members[tensor] = []
         own = np.full(output.channels, tensor, dtype=np.int64)
@@ -211,8 +214,10 @@ class Tensors:
             one, other = self._atoms[output], self.atoms(value).take(index)
             tensor, another = int(one.tensors[places[0]]), int(other.tensors[places[0]])
             mine, theirs = one.channels[places], other.channels[places]
-            if tensor != another:
+            if tensor < another:
                 self._merge(tensor, another, mine, theirs)
+            elif another < tensor:
+                self._merge(another, tensor, theirs, mine)
             elif not np.array_equal(mine, theirs):
                 self.classes[tensor].ordered = True
 
@@ -233,7 +238,7 @@ class Tensors:
         fraction = (1 + np.argsort(np.argsort(other.keys[new]))) / (2 + new.size)
         self.classes[kept] = TensorClass(
             np.concatenate([one.keys, before + fraction]),
-            [*one.producers, *other.producers],
+            dict(sorted({**one.producers, **other.producers}.items())),
             one.ordered or other.ordered,
         )
         for value in self._members.pop(gone):
@@ -249,6 +254,11 @@ class Tensors:
     def _keep_order(self, atoms: Atoms) -> None:
         for tensor in np.unique(atoms.tensors):
             self.classes[int(tensor)].ordered = True
+
+
+def is_pinning(operation: Operation, facts: Facts) -> bool:
+    """True for an operation that is needed and wants its sources as they were."""
+    return isinstance(operation, Opaque) and operation.pins and facts.is_needed(operation.node)
 
 
 def find_tensors(facts: Facts, *, end_to_end: bool) -> Tensors:

@@ -110,6 +110,13 @@ class TransformedPlan(Plan):
                 same.union(edge.source, edge.target)
         return same.numbered(self.tensors.stored())
 
+    def loosest(self) -> Mapping[Value, int]:
+        """Both values of each such step hold the same."""
+        same = self.steps.same.copy()
+        for edge in self.steps.optional:
+            same.union(edge.source, edge.target)
+        return same.numbered(self.tensors.stored())
+
     def _is_slice(self, edge: Edge, ranks: IndexArray) -> bool:
         """True if what stays is one run among what the source holds."""
         held = np.sort(ranks[live_numbers(self.facts, self.tensors, edge.source)])

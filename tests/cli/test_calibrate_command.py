@@ -29,9 +29,9 @@ def test_prices_of_every_access(run):
     assert (sites["first"]["shape"], sites["first"]["channels"]) == ([3, 12, 8, 8], 6)
     assert (sites["head"]["operator"], sites["head"]["shape"]) == ("linear 4 out", [3, 12])
     for site in sites.values():
-        assert set(site["prices"]) == {"gather", "cat", "cover", "split"}
+        assert {"gather", "cat"} <= set(site["prices"]) <= set(site["errors"])
         assert PriceList.from_mapping(site["prices"])
-        assert set(site["errors"]) == set(site["prices"])
+        assert set(site["errors"]) == {"gather", "cat", "cover", "split"}
         assert not site["from_cache"]
     assert "checks" not in document
 
@@ -46,7 +46,8 @@ def test_table_and_csv(run):
     text = run("calibrate", *SMALL, "--format", "csv").stdout
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["access"] for row in rows] == ["stem", "first", "second", "head"]
-    assert all(row["split"].endswith("(r-1)") for row in rows)
+    assert all("n" in row["gather"] or row["gather"].isdigit() for row in rows)
+    assert all(row["split"] == "" or row["split"].endswith("(r-1)") for row in rows)
     assert all(row["from_cache"] == "true" for row in rows)
 
 
@@ -79,7 +80,8 @@ def test_check_compares(run):
     assert last.startswith("rank correlation of predicted and measured: gather ")
     document = json.loads(run("calibrate", *SMALL, "--check", "--format", "json").stdout)
     assert {row["access"] for row in document["checks"]} == {"stem", "first", "second", "head"}
-    assert {row["mode"] for row in document["checks"]} == {"gather", "cat", "cover", "split"}
+    modes = {row["mode"] for row in document["checks"]}
+    assert {"gather", "cat"} <= modes <= {"gather", "cat", "cover", "split"}
     assert list(document["rank_correlation"]) == ["gather", "cat", "cover", "split", "all"]
     for value in document["rank_correlation"].values():
         assert value is None or -1 <= value <= 1

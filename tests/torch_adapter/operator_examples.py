@@ -179,7 +179,9 @@ _SPECIAL: dict[str, Example] = {
     "sym_size.int": lambda net, x, y: x.view(x.shape[0], -1),
     "_to_copy.default": lambda net, x, y: aten._to_copy.default(x, dtype=torch.float64),
     "to.dtype_layout": lambda net, x, y: aten.to.dtype_layout(x, dtype=torch.float64),
-    "div.Tensor_mode": lambda net, x, y: aten.div.Tensor_mode(x, positive(y), rounding_mode="floor"),
+    "div.Tensor_mode": lambda net, x, y: aten.div.Tensor_mode(
+        x, positive(y), rounding_mode="floor"
+    ),
     "div.Scalar_mode": lambda net, x, y: aten.div.Scalar_mode(x, 0.3, rounding_mode="trunc"),
     "divide.Tensor_mode": lambda net, x, y: aten.divide.Tensor_mode(x, y, rounding_mode=None),
     "divide.Scalar_mode": lambda net, x, y: aten.divide.Scalar_mode(x, 0.3, rounding_mode="floor"),
@@ -214,7 +216,7 @@ _SPECIAL: dict[str, Example] = {
     "squeeze.dims": lambda net, x, y: aten.squeeze.dims(x.mean((2, 3), keepdim=True), [2, 3]),
     "squeeze.default": lambda net, x, y: aten.squeeze.default(x.mean((2, 3), keepdim=True)),
     "t.default": lambda net, x, y: aten.t.default(x.mean((2, 3))),
-    "index_select.default": lambda net, x, y: aten.index_select.default(x, 1, net.chosen[:4]),
+    "index_select.default": lambda net, x, y: aten.index_select.default(x, 1, net.order),
     "index.Tensor": lambda net, x, y: x[:, net.chosen],
     "gather.default": lambda net, x, y: aten.gather.default(x, 3, y.argsort(3)),
     "take_along_dim.default": lambda net, x, y: aten.take_along_dim.default(x, y.argsort(2), 2),
@@ -290,7 +292,7 @@ FURTHER: dict[str, Example] = {
     "spatial attention": lambda net, x, y: x * torch.cat(
         [y.mean(1, keepdim=True), y.amax(1, keepdim=True)], 1
     ).sigmoid().mean(1, keepdim=True),
-    "sum of channels": lambda net, x, y: x.sum(1) - y.mean(1),
+    "sum of channels": lambda net, x, y: x.sum(1),
     "one feature": lambda net, x, y: x[:, 3],
     "mean of everything": lambda net, x, y: x.mean((1, 2)),
     "flat features": lambda net, x, y: x.flatten(1).view(-1, CHANNELS, SIZE, SIZE),

@@ -23,6 +23,7 @@ class Item(nn.Module):
         self.shift = nn.Parameter(torch.randn(CHANNELS, 1, 1, generator=generator))
         self.register_buffer("number", torch.tensor(0.4))
         self.register_buffer("chosen", _CHOSEN)
+        self.register_buffer("order", _CHOSEN[:4])
         self.register_buffer("picks", _PICKS)
         self.register_buffer("grid", torch.rand(1, 4, 3, 2, generator=generator) - 0.5)
         self.register_buffer("deep", torch.rand(1, 2, 4, 3, 3, generator=generator) - 0.5)

@@ -146,12 +146,11 @@ class Block(nn.Module):
         return self.head(x) + self.table.sum() * 0
 
 
-@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("name", STEPS)
-def test_attention_is_exported_right(name: str, seed: int) -> None:
+def test_attention_is_exported_right(name: str) -> None:
     """Zeros and constants among queries, keys and values, any columns of the projection."""
-    net = prepare(Block(STEPS[name]), seed)
-    thin_out(net, np.random.default_rng(seed), rows=0.3, columns=0.3)
+    net = prepare(Block(STEPS[name]))
+    thin_out(net, np.random.default_rng(len(name)), rows=0.3, columns=0.3)
     extraction = assert_exports_are_right(net, sample(2, 6, 5))
     assert_constants_are(extraction, sample(2, 6, 5))
 

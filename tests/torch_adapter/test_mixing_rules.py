@@ -231,3 +231,17 @@ def test_channels_beside_a_product_are_left_alone(seed: int) -> None:
     assert products
     for operation in products:
         assert_needs_suffice(extraction, operation, sample(2, 3, 6))
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+def test_declared_channels_are_read_even_where_their_weights_are_zero(groups: int) -> None:
+    """A mask says what is kept; without one, zeros do."""
+    net = prepare(Between(layer("plain", 2, groups, 6), 2, 6, relu=False))
+    each = CHANNELS // groups
+    with torch.no_grad():
+        net.layer.weight[:, [0, 2]] = 0
+    kept = np.arange(each) != 2
+    for masks, count in ((None, each - 2), ({"layer": {"input": np.tile(kept, groups)}}, each - 1)):
+        extraction = assert_exports_are_right(net, sample(2, 3, 6, 6), masks)
+        state = ta.apply(extraction, identity(extraction)).state_dict()
+        assert state["layer.weight"].shape[1] == count

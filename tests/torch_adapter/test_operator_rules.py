@@ -9,31 +9,52 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from operator_examples import CHANNELS, FURTHER, OPERATORS, SIZE
+from adapter_nets import layouts, random_masks
+from operator_examples import CHANNELS, FURTHER, MODULES, OPERATORS, SIZE
 from operator_items import Items
 from torch import fx, nn
 
+from reorder_solver import torch_adapter as ta
 from reorder_solver.torch_adapter.build import build
 from reorder_solver.torch_adapter.capture import capture
 from reorder_solver.torch_adapter.emitter import Emitter
 from reorder_solver.torch_adapter.facts import Facts
-from reorder_solver.torch_adapter.operations import Opaque
+from reorder_solver.torch_adapter.joining import FEWEST_BYTES
+from reorder_solver.torch_adapter.operations import Adopt, Opaque
 from reorder_solver.torch_adapter.rules import RULES
 from reorder_solver.torch_adapter.schema import operator_name
 
 if TYPE_CHECKING:
     from reorder_solver.torch_adapter.flow import BoolArray, IndexArray
-    from reorder_solver.torch_adapter.program import Program, Value
+    from reorder_solver.torch_adapter.program import Operation, Program, Value
 
 #: Examples per captured network: capturing takes longer than everything else.
 GROUP = 40
 NAMES = [*OPERATORS, *FURTHER]
 TOLERANCE = 1e-12
 
-#: What these make does not depend on what is in their operand, or not on all of it.
+#: What these make does not depend on what is in their operand.
 UNMOVED = {"aten.zeros_like.default", "aten.ones_like.default", "aten.full_like.default"}
-#: Examples that a rule rightly leaves alone.
-OPAQUE = {"one feature", "sum of channels", "mean of everything", "aten.std.correction"}
+#: These may need a channel and yet not move with it: they compare, choose among operands, or
+#: need all of several channels that go together.
+LOOSE = {
+    "aten.copy.default", "aten.expand_as.default", "aten.copysign.Tensor", "aten.fmax.default",
+    "aten.fmod.Tensor", "aten.remainder.Tensor", "aten.heaviside.default", "aten.gather.default",
+    "aten.take_along_dim.default", "aten.masked_fill.Scalar", "aten.masked_fill.Tensor",
+    "aten.where.ScalarOther", "aten.where.ScalarSelf", "aten.count_nonzero.dim_IntList",
+    "three in one", "stack before", "pad the channels", "pad everything",
+    "a plain value meets channels", "aten.prod.default", "aten.prod.dim_int",
+}  # fmt: skip
+#: Their results have no channels.
+WITHOUT_CHANNELS = {
+    "one feature", "sum of channels", "mean of everything", "aten.std.correction",
+    *(name for name in OPERATORS if name.endswith("default")
+      and name.split(".")[1] in ("all", "any", "count_nonzero", "max", "min", "mean", "nansum",
+                                 "prod", "std", "sum", "var")),
+    "aten.norm.Scalar",
+}  # fmt: skip
+#: Elementwise examples with an operand that is not known before the model runs, or used whole.
+UNKNOWN = {"aten.addcdiv.default", "aten.expand_as.default", "aten.masked_fill.Tensor"}
 
 
 def sample(seed: int = 2) -> torch.Tensor:
@@ -130,10 +151,18 @@ def required(program: Program, facts: Facts, value: Value, live: BoolArray) -> d
     found = {value: live}
     for operation in reversed(program.operations):
         if operation.output in found:
-            mask = operation.widen(found[operation.output])
+            mask = operation.widen(found[operation.output], facts)
             for source, wanted in operation.needs(mask, facts):
                 found[source] = found.get(source, False) | wanted
+            if isinstance(operation, Adopt):
+                opaque = [one for one in program.operations if is_of(one, operation.node)]
+                for source in (source for one in opaque for source in one.sources()):
+                    found[source.value] = np.ones(source.value.channels, dtype=np.bool_)
     return found
+
+
+def is_of(operation: Operation, node: fx.Node) -> bool:
+    return isinstance(operation, Opaque) and operation.node is node
 
 
 def by_channel(value: Value, tensor: torch.Tensor) -> list[torch.Tensor]:
@@ -152,7 +181,7 @@ def different(one: torch.Tensor, other: torch.Tensor) -> bool:
 def test_the_example_calls_the_operator(name: str) -> None:
     """Capturing keeps it, so that the rule is needed."""
     group = seen(name)
-    nodes = group.own(name) if name != "aten.sym_size.int" else group.graph.nodes
+    nodes = group.own(name)
     assert name in {operator_name(node) for node in nodes}
 
 
@@ -204,9 +233,13 @@ def test_a_channel_moves_only_what_needs_it(name: str) -> None:
             allowed = np.array([source in need and need[source][channel] for need in needs])
             unlike = is_constant(group.facts, source, channel)
             assert not (moved & ~allowed).any() or unlike
-            assert not (allowed & ~moved).any() or name in UNMOVED
+            assert not (allowed & ~moved).any() or is_loose(name, before)
             reached += int(moved.sum())
-    assert reached or name in UNMOVED
+    assert reached or is_loose(name, before)
+
+
+def is_loose(name: str, result: torch.Tensor) -> bool:
+    return name in UNMOVED | LOOSE or not result.is_floating_point()
 
 
 def is_constant(facts: Facts, source: Value, channel: int) -> bool:
@@ -224,9 +257,11 @@ def check_without_channels(group: Seen, name: str, result: fx.Node, before: torc
     for root in roots(group, name):
         source = group.program.values[root]
         for channel in range(CHANNELS):
-            moved = different(before, disturbed(group, name, root, channel, -3.0))
+            after = [disturbed(group, name, root, channel, by) for by in (20.0, -20.0, 0.4)]
+            moved = any(different(before, one) for one in after)
             allowed = source in found and found[source][channel]
-            assert allowed == moved or is_constant(group.facts, source, channel)
+            assert allowed or not moved or is_constant(group.facts, source, channel)
+            assert moved or not allowed or is_loose(name, before)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -246,7 +281,7 @@ def test_constants_are_what_comes_out(name: str) -> None:
                 torch.testing.assert_close(parts[channel].double(), exact, rtol=1e-14, atol=1e-14)
     elementwise = RULES.get(name) is not None and "elementwise" in RULES[name].__module__
     result = group.program.values.get(group.results[group.names.index(name)])
-    if elementwise and result is not None:
+    if elementwise and result is not None and name not in UNKNOWN:
         assert (~np.isnan(group.facts.constants(result))).any()
 
 
@@ -274,13 +309,19 @@ def probed(group: Seen, name: str, value: Value, rng: np.random.Generator) -> No
     group.program.operations[-1] = probe
     try:
         facts = Facts(group.program, group.program.captured.attributes)
-        live = {one: facts.live(one) for one in group.program.values.values()}
+        live = {
+            one.output: facts.live(one.output)
+            for one in group.program.operations
+            if one.output is not None
+        }
         more = {
             one: mask | (rng.random(mask.size) < 0.2) for one, mask in live.items() if mask.any()
         }
         kept = facts.close(more)
+        if any(mask.any() and not facts.live(one).any() for one, mask in kept.items()):
+            kept = live
         orders = {one: rng.permutation(np.flatnonzero(mask)) for one, mask in kept.items()}
-        emitter = Emitter(facts, group.program.captured.attributes, orders, {})
+        emitter = Emitter(facts, group.program.captured.attributes, orders, {}, FEWEST_BYTES)
         emitter.write()
     finally:
         group.program.operations[-1] = output
@@ -310,8 +351,81 @@ def test_any_channels_can_be_made_in_any_order(name: str) -> None:
     group = seen(name)
     value = group.program.values.get(group.results[group.names.index(name)])
     if value is None:
-        assert name in OPAQUE
+        assert name in WITHOUT_CHANNELS
         return
     rng = np.random.default_rng(NAMES.index(name))
     for _ in range(3):
         probed(group, name, value, rng)
+
+
+@cache
+def extracted(number: int) -> tuple[ta.Extraction, nn.Module]:
+    """A group with readers, pruned at random, and the model that its exports must equal."""
+    group = seen_group(number)
+    axes = [
+        value.flow.axis if (value := group.program.values.get(result)) is not None else None
+        for result in group.results
+    ]
+    torch.manual_seed(number)
+    net = Items(group.names, axes).double().eval()
+    masks = random_masks(net, np.random.default_rng(number))
+    masks = {name: mask for name, mask in masks.items() if name.startswith("heads")}
+    return ta.extract(net, sample(), masks), ta.masked(net, masks)
+
+
+@pytest.mark.parametrize("number", range(-(-len(NAMES) // GROUP)))
+def test_exports_with_the_operators_equal_the_masked_model(number: int) -> None:
+    """Between two layers they survive masks, dropping, reordering and another batch."""
+    extraction, reference = extracted(number)
+    x = sample(4)[:2] if not extraction.notes else sample(4)
+    with torch.no_grad():
+        expected = reference(x)
+        for layout in layouts(extraction.instance, count=2):
+            results = ta.apply(extraction, layout)(x)
+            for name, made, right in zip(seen_group(number).names, results, expected, strict=True):
+                scale = float(right.double().nan_to_num().abs().max()) or 1.0
+                error = (made.double() - right.double()).nan_to_num().abs().max()
+                assert float(error) <= TOLERANCE * scale, name
+
+
+def test_every_rule_has_an_example() -> None:
+    """Rules of operators with weights are tested with these."""
+    modules = {rule.__module__.rpartition(".")[2] for rule in RULES.values()}
+    assert modules >= set(MODULES)
+    assert all(name in NAMES for name, rule in RULES.items() if _has_no_weights(rule))
+
+
+def _has_no_weights(rule: Any) -> bool:
+    return rule.__module__.rpartition(".")[2] in MODULES
+
+
+def test_an_unknown_operator_pins() -> None:
+    """What no rule covers wants its operand as it was, and says so."""
+
+    class Sorts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.head = nn.Conv2d(3, CHANNELS, 1), nn.Conv2d(CHANNELS, 4, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(torch.linalg.qr(self.one(x)).Q)
+
+    net = Sorts().double().eval()
+    assert "aten.linalg_qr.default" not in RULES
+    masks = {"head": {"input": np.arange(CHANNELS) % 2 == 0}}
+    extraction = ta.extract(net, sample(), masks)
+    assert any("no rule for this operator" in pin.reason for pin in extraction.pins)
+    module = ta.apply(extraction, layouts(extraction.instance)[1])
+    assert ta.max_relative_error(ta.masked(net, masks), module, sample()) <= TOLERANCE
+
+
+def test_a_wrong_rule_is_caught() -> None:
+    """The oracle objects where an operator that moves channels is taken for an elementwise one."""
+    captured = seen("aten.flip.default").program.captured
+    wrong = RULES | {"aten.flip.default": RULES["aten.relu.default"]}
+    program = build(captured, wrong, {})
+    group = seen("aten.flip.default")
+    spoiled = Seen(group.names, program, Facts(program, captured.attributes), group.results)
+    value = program.values[group.results[group.names.index("aten.flip.default")]]
+    with pytest.raises(AssertionError):
+        probed(spoiled, "aten.flip.default", value, np.random.default_rng(0))

@@ -85,11 +85,11 @@ def test_fit_with_noise_stays_close() -> None:
 
 
 def test_fit_never_goes_below_zero() -> None:
-    """Times below those of a view, as noise makes them, give prices of zero."""
+    """Times below those of a view give prices of zero, or none where noise must be the reason."""
     samples = [Sample(point, -50.0) for point in points_to_fit(CONV)]
     found = fit_prices(samples)
-    assert all(not any(each) for each in found.prices.to_mapping().values())
-    assert set(found.errors.values()) == {1.0}
+    assert found.prices == PriceList(gather=(0, 0), cat=(0, 0, 0))
+    assert found.errors == dict.fromkeys((Mode.GATHER, Mode.CAT, Mode.COVER, Mode.SPLIT), 1.0)
 
 
 def test_small_slopes_are_rounded_as_a_whole() -> None:
@@ -405,7 +405,7 @@ def test_real_measurements() -> None:
         assert all(each.ns > 0 for each in found if each.point.mode is Mode.SPLIT)
     assert torch.get_num_threads() == threads
     (prices,) = price_sites([CONV], 0.0, TimingCache(None))
-    assert set(prices.to_mapping()) == {"gather", "cat", "cover", "split"}
+    assert {"gather", "cat"} <= set(prices.to_mapping()) <= {"gather", "cat", "cover", "split"}
 
 
 def test_bad_budget() -> None:

@@ -26,6 +26,9 @@ _TERMS: dict[Mode, Callable[[Point], tuple[int, ...]]] = {
     Mode.COVER: lambda point: (point.span - point.channels,),
     Mode.SPLIT: lambda point: (point.runs - 1,),
 }
+#: With a larger error than this, a mode that is timed by differences of long times gets no price.
+_UNRELIABLE = 0.5
+_LONG = (Mode.COVER, Mode.SPLIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,8 @@ class Fit:
     ----------
     prices : PriceList
     errors : dict of Mode to float
-        Per mode the root mean square of predicted minus measured, over that of measured.
+        Per mode the root mean square of predicted minus measured, over that of measured. Modes
+        that got no price because of it are included.
     """
 
     prices: PriceList
@@ -49,7 +53,8 @@ def fit_prices(samples: Sequence[Sample]) -> Fit:
     Parameters
     ----------
     samples : sequence of Sample
-        Modes that do not occur get no price.
+        Modes that do not occur get no price; nor do `cover` and `split` where noise hides what
+        they cost, since a price that is too low would be worse than none.
 
     Returns
     -------
@@ -74,10 +79,11 @@ def fit_prices(samples: Sequence[Sample]) -> Fit:
         design = np.array([terms(sample.point) for sample in mine], dtype=np.float64)
         times = np.array([sample.ns for sample in mine])
         coefficients = _integer_least_squares(design, times)
-        found[mode.value] = coefficients
         size = float(np.linalg.norm(times))
         off = float(np.linalg.norm(design @ coefficients - times))
         errors[mode] = off / size if size else off
+        if mode not in _LONG or errors[mode] <= _UNRELIABLE:
+            found[mode.value] = coefficients
     return Fit(PriceList.from_mapping(found), errors)
 
 

@@ -91,7 +91,8 @@ def scores(context: Context, node: fx.Node, product: Product, label: str) -> boo
 def weighted(context: Context, node: fx.Node, product: Product, factor: Factor, label: str) -> bool:
     """Foresee values weighted by scores; False if they are not spread over heads."""
     found = operand(context, factor.node, factor.labels.index(label))
-    if found is None:
+    others = [one.node for one in product.factors if one is not factor]
+    if found is None or any(_carries(context, one) for one in others):
         return False
     head = None
     if found.heads.head is not None:

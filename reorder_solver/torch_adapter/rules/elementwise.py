@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from reorder_solver.torch_adapter.build import Context, Made
     from reorder_solver.torch_adapter.facts import Facts
-    from reorder_solver.torch_adapter.operations import Place
+    from reorder_solver.torch_adapter.operations import Opaque, Place
     from reorder_solver.torch_adapter.program import Constants
 
 #: Operators that treat every element alike, whatever their overload.
@@ -66,7 +66,7 @@ _SCALARS = (int, float, bool, torch.SymInt, torch.SymFloat, torch.SymBool)
 
 
 @rule(*_DROPOUT)
-def dropout(context: Context, node: fx.Node) -> Made | None:
+def dropout(context: Context, node: fx.Node) -> Made | Opaque | None:
     """Nothing, in evaluation mode."""
     if bind(node)["train"]:
         raise NotUnderstoodError("drops at random")

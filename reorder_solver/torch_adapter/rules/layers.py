@@ -51,8 +51,8 @@ def convolution(context: Context, node: fx.Node) -> Made | None:
         return mix(context, node, LAYER, axes, channels=1, padded=padded)
     channels = context.size(bound["input"], 1)
     outputs = int(weight.shape[1]) if transposed else int(weight.shape[0]) // groups
-    if groups == channels and not (transposed and outputs > 1):
-        return _depthwise(context, node, outputs)
+    if groups == channels and outputs == 1:
+        return _depthwise(context, node)
     source = context.on_axis(bound["input"], 1)
     if source.flow.block != 1:
         raise NotUnderstoodError("a grouped convolution of blocks of features")
@@ -86,7 +86,7 @@ def _is_padded(padding: Any) -> bool:
     return any(_as_list(padding))
 
 
-def _depthwise(context: Context, node: fx.Node, multiplier: int) -> Made | None:
+def _depthwise(context: Context, node: fx.Node) -> Made | None:
     bound = bind(node)
     if context.value(bound["input"]) is None:
         return None
@@ -103,9 +103,9 @@ def _depthwise(context: Context, node: fx.Node, multiplier: int) -> Made | None:
         [Operand(("input", None), source, index)],
         parameters,
         {("groups", None): lambda sequence: int(sequence.size)},
-        settled=Unscaled(parameters, np.full(source.channels, multiplier)),
+        settled=Unscaled(parameters, source.flow.sizes),
     )
-    return operation, Flow.single(1, source.channels, multiplier)
+    return operation, source.flow
 
 
 @rule("aten.linear.default")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from reorder_solver.torch_adapter.emitter import Emitter
     from reorder_solver.torch_adapter.facts import Facts
     from reorder_solver.torch_adapter.flow import BoolArray, IndexArray
+    from reorder_solver.torch_adapter.operations import Place
     from reorder_solver.torch_adapter.program import Value
 
 
@@ -160,6 +162,9 @@ def slice_(context: Context, node: fx.Node) -> Made | None:
     if spread is not None and source not in context.program.values and axis in spread.axes:
         width = spread.labels.shape[spread.axes.index(axis)]
         return put_spread(context, node, spread.taken(axis, _picked(node, width)))
+    if spread is not None and _keeps_all(node):
+        context.spreads[node] = spread
+        return None
     value = context.settle(source, {axis})
     if value is None:
         return None
@@ -173,6 +178,13 @@ def slice_(context: Context, node: fx.Node) -> Made | None:
     if value.flow.block != 1:
         raise NotUnderstoodError("cuts a channel apart")
     return select(value, picked)
+
+
+def _keeps_all(node: fx.Node) -> bool:
+    """True for a slice from the start to the end."""
+    bound = bind(node)
+    everything = bound.get("end") is None or bound["end"] == sys.maxsize
+    return "step" in bound and everything and bound["start"] in (None, 0) and bound["step"] == 1
 
 
 def _picked(node: fx.Node, width: int) -> IndexArray:
@@ -298,7 +310,9 @@ def gather(context: Context, node: fx.Node) -> Made | None:
     index = bound.get("index", bound.get("indices"))
     context.settle(bound["self"], {(bound["dim"] or 0) % context.rank(node)})
     name = "index" if "index" in bound else "indices"
-    aligned = align(context, node, [(("self", None), bound["self"]), ((name, None), index)])
+    operands: list[tuple[Place, fx.Node]] = [(("self", None), bound["self"])]
+    assert isinstance(index, fx.Node)
+    aligned = align(context, node, [*operands, ((name, None), index)])
     same = (
         context.shape(bound["self"])[aligned.flow.axis] == context.shape(index)[aligned.flow.axis]
     )
@@ -315,26 +329,22 @@ def scatter(context: Context, node: fx.Node) -> Made | None:
     bound = bind(node)
     axis = bound["dim"] % context.rank(node)
     value = context.settle(bound["self"], {axis})
-    whole = value.flow if value is not None else None
-    if whole is None:
+    if value is None:
         raise NotUnderstoodError("what is written to has no channels")
+    whole = value.flow
     if axis != whole.axis:
         drops = operator_name(node) == "aten.select_scatter.default" and axis < whole.axis
         written = context.on_axis(bound["src"], whole.axis - drops)
         if not written.flow.same_sizes(whole):
             raise NotUnderstoodError("operands are made of different pieces")
         index = np.arange(whole.channels)
-        pairs = (
-            (("self", None), context.on_axis(bound["self"], whole.axis)),
-            (("src", None), written),
-        )
-        return PerChannel(node, [Operand(place, one, index) for place, one in pairs]), whole
+        both = [Operand(("self", None), value, index), Operand(("src", None), written, index)]
+        return PerChannel(node, both), whole
     if operator_name(node) == "aten.select_scatter.default" or whole.block != 1:
         raise NotUnderstoodError("writes single features")
     picked = _picked(node, whole.width)
     if not picked.size or not bool((np.diff(picked) == 1).all()):
         raise NotUnderstoodError("writes single features")
-    assert value is not None
     parts = [context.on_axis(bound["src"], axis)]
     for start, end, place in ((0, int(picked[0]), 0), (int(picked[-1]) + 1, whole.width, 2)):
         if end > start:

@@ -213,5 +213,5 @@ def _beside(context: Context, node: fx.Node, product: Product, label: str) -> Ma
 
 
 def _refuse_channels(context: Context, node: fx.Node) -> None:
-    if context.value(node) is not None:
+    if context.value(node) is not None or node in context.spreads or node in context.pieces:
         raise NotUnderstoodError("the operands have their channels on different axes")

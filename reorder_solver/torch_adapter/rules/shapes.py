@@ -16,11 +16,11 @@ from reorder_solver.torch_adapter.rules.views import put_spread
 from reorder_solver.torch_adapter.schema import bind, operator_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from torch import fx
 
     from reorder_solver.torch_adapter.build import Context, Made
+    from reorder_solver.torch_adapter.flow import IndexArray
+    from reorder_solver.torch_adapter.operations import Argument, Place
 
 _TRANSPOSITIONS = ("transpose.int", "swapaxes.default", "swapdims.default")
 _MOVES = ("movedim.int", "movedim.intlist", "moveaxis.int", "moveaxis.intlist")
@@ -170,22 +170,23 @@ def roll(context: Context, node: fx.Node) -> Made | None:
 
 
 def _rearranged(
-    context: Context, node: fx.Node, arguments: dict[str, list[Any]], index: Sequence[int]
+    context: Context, node: fx.Node, arguments: dict[str, list[Any]], index: IndexArray
 ) -> Made:
     """The channels in the order of `index`, and the operator on the other axes."""
     value = context.settle(node.all_input_nodes[0])
     assert value is not None
-    order = np.asarray(index, dtype=np.int64)
-    moved = not np.array_equal(order, np.arange(order.size))
+    moved = not np.array_equal(index, np.arange(index.size))
     if moved and value.flow.block != 1:
         raise NotUnderstoodError("takes channels apart")
     if moved and not arguments["dims"]:
-        return select(value, order)
-    given = {(name, None): _constantly(numbers) for name, numbers in arguments.items()}
-    return PerChannel(node, [Operand(("self", None), value, order)], arguments=given), value.flow
+        return select(value, index)
+    given: dict[Place, Argument] = {
+        (name, None): _constantly(numbers) for name, numbers in arguments.items()
+    }
+    return PerChannel(node, [Operand(("self", None), value, index)], arguments=given), value.flow
 
 
-def _constantly(given: Any) -> Any:
+def _constantly(given: Any) -> Argument:
     return lambda sequence: given
 
 

@@ -180,8 +180,8 @@ class Repeat(Operation):
         return [Source(self.source, np.tile(np.arange(self.source.channels), self.copies))]
 
     def _members(self, live: BoolArray) -> BoolArray:
-        found: BoolArray = live.reshape(self.copies, -1).any(axis=0)
-        return found
+        members: BoolArray = np.any(live.reshape(self.copies, -1), axis=0)
+        return members
 
     def needs(self, live: BoolArray, facts: Facts) -> list[tuple[Value, BoolArray]]:
         """Channels that are live in some copy."""
