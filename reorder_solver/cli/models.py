@@ -329,7 +329,7 @@ def print_exports(prepared: Prepared, rows: list[Row], *, remarks: bool = True) 
     print_line(
         f"{prepared.spec}: {counted(len(instance.accesses), 'access', 'accesses')}, "
         f"{counted(len(instance.tensors), 'tensor')}, "
-        f"{placed:,} of {channels:,} channels are read; objective {rows[0]['objective']}"
+        f"{placed:,} of {channels:,} channels are computed; objective {rows[0]['objective']}"
     )
     shown = [row | {"views": f"{row['views']}/{row['accesses']}"} for row in rows]
     print_table(shown, _COLUMNS)
