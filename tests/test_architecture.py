@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "incumbent": {"core", "presolve"},
     "solve": {"core", "presolve", "backends", "incumbent"},
     "programmes": {"core", "formats", "formulations", "presolve", "backends", "solve"},
-    "torch_adapter": {"core", "formats", "formulations", "sharing", "solve"},
+    "torch_adapter": {"core", "formats", "formulations", "plot", "sharing", "solve"},
     "cli": {
         "core",
         "formats",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,13 +22,15 @@ from reorder_solver.cli.models import (
 )
 from reorder_solver.cli.options import SolveSettings, solve_options, table_format
 from reorder_solver.cli.output import print_csv, print_json, print_line
+from reorder_solver.cli.reports import report_of
 from reorder_solver.cli.running import monitor
 from reorder_solver.cli.targets import made_folder
 from reorder_solver.formats import write_instance, write_result
-from reorder_solver.formats.files import label
+from reorder_solver.formats.files import label, write_bytes
 
 if TYPE_CHECKING:
     from reorder_solver.cli.models import Prepared, Solved
+    from reorder_solver.torch_adapter import Report
 
 
 @click.command()
@@ -44,7 +47,7 @@ if TYPE_CHECKING:
     "--output-dir",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="Write the instance, the results and a picture there.",
+    help="Write the instances, the results, the reports and pictures there.",
 )
 @table_format
 def command(
@@ -69,13 +72,16 @@ def command(
         prepared = prepare(model, pruning, settings.seed, shown.start)
         solved = solve_exports(prepared, settings, shown.start)
         errors: dict[str, float] = {}
+        reports: dict[str, Report] = {}
         for export, found in solved.items():
             shown.start(f"applying: {export}")
-            errors[export] = applied(prepared, found)[1]
+            done = applied(prepared, found)
+            errors[export] = done.error
+            reports[export] = report_of(prepared, export, solved, done)
         files: list[Path] = []
         if output_dir is not None:
             shown.start("writing")
-            files = _write(output_dir, prepared, solved)
+            files = _write(output_dir, prepared, solved, reports)
     rows = export_rows(prepared, solved, errors)
     if form == "json":
         names = [label(path) for path in files]
@@ -90,7 +96,9 @@ def command(
     return 0
 
 
-def _write(folder: Path, prepared: Prepared, solved: dict[str, Solved]) -> list[Path]:
+def _write(
+    folder: Path, prepared: Prepared, solved: dict[str, Solved], reports: dict[str, Report]
+) -> list[Path]:
     from reorder_solver.cli.show import write_picture
 
     name = prepared.spec.rpartition(":")[2]
@@ -100,7 +108,12 @@ def _write(folder: Path, prepared: Prepared, solved: dict[str, Solved]) -> list[
         result_path = folder / f"{name}.{export}{RESULT_SUFFIX}"
         write_instance(found.extraction.instance, instance_path)
         write_result(replace(found.result, proof=None), result_path)
-        files += [instance_path, result_path]
+        report_path = folder / f"{name}.{export}.report.json"
+        network_path = folder / f"{name}.{export}.svg"
+        text = json.dumps(reports[export].to_dict(), indent=1, allow_nan=False)
+        write_bytes(report_path, f"{text}\n".encode())
+        reports[export].draw(network_path)
+        files += [instance_path, result_path, report_path, network_path]
     picture_path = folder / f"{name}.png"
     best = solved["optimal"]
     write_picture(best.extraction.instance, best.result, picture_path)

@@ -20,6 +20,7 @@ from reorder_solver.cli.models import (
 )
 from reorder_solver.cli.options import SolveSettings, solve_options, table_format
 from reorder_solver.cli.output import print_csv, print_json, print_line
+from reorder_solver.cli.reports import check_picture, print_report, report_of
 from reorder_solver.cli.running import monitor
 from reorder_solver.cli.targets import check_writable_soon
 from reorder_solver.core.errors import InputError
@@ -63,6 +64,18 @@ from reorder_solver.formats.files import label
     show_default=True,
     help="Let the optimal export also move copies to where they cost less, or only order.",
 )
+@click.option(
+    "--report",
+    "wants_report",
+    is_flag=True,
+    help="Print what became of every access of the chosen export; JSON has it in any case.",
+)
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Draw the chosen export and its copies: .svg, .png or .pdf.",
+)
 @table_format
 def command(
     model: str,
@@ -73,6 +86,8 @@ def command(
     output: Path | None,
     result: Path | None,
     save: Path | None,
+    wants_report: bool,
+    picture: Path | None,
     form: str,
 ) -> int:
     """Prune MODEL, extract its channel-ordering problem, and export it without needless copies.
@@ -81,10 +96,18 @@ def command(
     package.module:callable, which returns a module. The export is compared with the masked model
     in float64; exit code 1 if they differ.
     """
-    for path in (output, result, save):
+    files = {
+        "instance": output,
+        "result": result,
+        "compact model": save,
+        "picture": picture,
+    }
+    for path in files.values():
         if path is not None:
             check_writable_soon(path)
-    _check_distinct(output, result, save)
+    _check_distinct(*files.values())
+    if picture is not None:
+        check_picture(picture)
     if save is not None and save.suffix != ".pt2":
         raise InputError("a saved model's name must end in .pt2", source=label(save))
     with monitor([model]) as shown:
@@ -95,20 +118,28 @@ def command(
         if result is not None:
             write_result(replace(solved[chosen].result, proof=None), result)
         shown.start(f"applying: {chosen}")
-        module, error = applied(prepared, solved[chosen])
+        done = applied(prepared, solved[chosen])
+        report = report_of(prepared, chosen, solved, done)
         if save is not None:
             from reorder_solver.cli.saving import save_program
 
             shown.start("saving")
-            save_program(module, prepared.inputs, save)
-    rows = export_rows(prepared, solved, {chosen: error})
+            save_program(done.module, prepared.inputs, save)
+        if picture is not None:
+            shown.start("drawing")
+            report.draw(picture)
+    rows = export_rows(prepared, solved, {chosen: done.error})
     if form == "json":
-        print_json({"model": model, "exports": rows, "pinned": pins(prepared)})
+        document = {"model": model, "exports": rows, "pinned": pins(prepared)}
+        print_json({**document, "report": report.to_dict()})
     elif form == "csv":
         print_csv(rows)
     else:
-        print_exports(prepared, rows)
-        for what, path in (("instance", output), ("result", result), ("compact model", save)):
+        print_exports(prepared, rows, remarks=not wants_report)
+        if wants_report:
+            print_line("")
+            print_report(report)
+        for what, path in files.items():
             if path is not None:
                 print_line(f"{what} written to {label(path)}")
     return 0

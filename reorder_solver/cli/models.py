@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from reorder_solver.core.instance import Instance
     from reorder_solver.core.result import Progress, Result
     from reorder_solver.torch_adapter import Extraction
+    from reorder_solver.torch_adapter.apply import Rewritten
     from reorder_solver.torch_adapter.optimise import SolverSettings
 
 #: The exports that are compared, worst first, and the backend behind each; None for the one asked
@@ -252,8 +253,21 @@ def _solve(prepared: Prepared, runner: SolverSettings, *, transform: bool) -> So
         return Solved(extraction, runner.solve(extraction))
 
 
-def applied(prepared: Prepared, solved: Solved) -> tuple[Any, float]:
-    """The compact module, and its largest relative error against the masked model in float64.
+@dataclass(frozen=True, slots=True, eq=False)
+class Applied:
+    """What was written for an export, and its largest relative error."""
+
+    written: Rewritten
+    error: float
+
+    @property
+    def module(self) -> Any:
+        """The compact module."""
+        return self.written.module
+
+
+def applied(prepared: Prepared, solved: Solved) -> Applied:
+    """The compact module, compared with the masked model in float64.
 
     Raises
     ------
@@ -261,18 +275,19 @@ def applied(prepared: Prepared, solved: Solved) -> tuple[Any, float]:
         If the error is more than rounding.
     """
     from reorder_solver import torch_adapter as ta
+    from reorder_solver.torch_adapter.apply import rewrite
     from reorder_solver.torch_adapter.compact import export_error, require_equal
 
     with quiet():
         try:
-            module = ta.apply(solved.extraction, solved.result)
+            written = rewrite(solved.extraction, solved.result)
             error = export_error(
                 solved.extraction, solved.result, prepared.model, prepared.masks, prepared.inputs
             )
             require_equal(error)
         except ta.ExportMismatchError as failure:
             raise VerificationError(f"{prepared.spec}: {failure}") from None
-    return module, error
+    return Applied(written, error)
 
 
 def export_rows(
@@ -306,8 +321,8 @@ def export_rows(
     return rows
 
 
-def print_exports(prepared: Prepared, rows: list[Row]) -> None:
-    """Print the comparison, what is pinned and why, and what a user should know."""
+def print_exports(prepared: Prepared, rows: list[Row], *, remarks: bool = True) -> None:
+    """Print the comparison, and (`remarks`) what is pinned and why and what to know."""
     instance = prepared.instance
     placed = sum(int(kept.sum()) for kept in instance.placed_channels().values())
     channels = sum(tensor.channels for tensor in instance.tensors)
@@ -318,6 +333,8 @@ def print_exports(prepared: Prepared, rows: list[Row]) -> None:
     )
     shown = [row | {"views": f"{row['views']}/{row['accesses']}"} for row in rows]
     print_table(shown, _COLUMNS)
+    if not remarks:
+        return
     for pin in prepared.extraction.pins:
         print_line(f"pinned {pin.tensor}: {pin.reason}", style="dim")
     for note in prepared.extraction.notes:

@@ -14,9 +14,10 @@ from reorder_solver.cli.exits import complain
 from reorder_solver.cli.inputs import load, load_result
 from reorder_solver.cli.options import SolveSettings, input_format, solve_options
 from reorder_solver.cli.output import Column, Row, number, print_line, print_rows, stdout_console
+from reorder_solver.cli.reports import check_picture
 from reorder_solver.cli.running import monitor, solve_verified
 from reorder_solver.cli.targets import check_writable_soon
-from reorder_solver.core.errors import InputError, VerificationError
+from reorder_solver.core.errors import VerificationError
 from reorder_solver.core.evaluate import evaluate
 from reorder_solver.core.layout import Layout
 from reorder_solver.core.verify import verify
@@ -90,7 +91,8 @@ def command(
     Bars are runs, coloured by how the access is served.
     """
     if output is not None:
-        _check_picture(output)
+        check_picture(output)
+        check_writable_soon(output)
     if result is None:
         problem = load(instance, input_format, settings.objective)
         found = _solved(problem, settings, label(instance))
@@ -160,16 +162,6 @@ def print_picture(
     note = note_on_choice(pairs, every)
     if note and not tensors:
         print_line(f"{note} (see --tensor, --panels)", style="dim")
-
-
-def _check_picture(path: Path) -> None:
-    from reorder_solver.plot import PICTURE_FORMATS, require_matplotlib
-
-    if path.suffix.lower().lstrip(".") not in PICTURE_FORMATS:
-        known = ", ".join(f".{each}" for each in PICTURE_FORMATS)
-        raise InputError(f"a picture's name must end in one of {known}", source=label(path))
-    check_writable_soon(path)
-    require_matplotlib()
 
 
 def _solved(instance: Instance, settings: SolveSettings, source: str) -> Result:

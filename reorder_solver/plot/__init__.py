@@ -1,6 +1,7 @@
 """Pictures of who reads which channels, before and after: matplotlib figures and characters.
 
-Only :mod:`reorder_solver.plot.figure` needs matplotlib, and imports it when it draws.
+Only :mod:`reorder_solver.plot.figure` and :mod:`reorder_solver.plot.network_figure` (networks and
+their copies) need matplotlib, and import it when they draw.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
     from reorder_solver.core.prices import Mode
     from reorder_solver.torch_adapter.extract import Extraction
-    from reorder_solver.torch_adapter.program import Operation
+    from reorder_solver.torch_adapter.flow import IndexArray
+    from reorder_solver.torch_adapter.ledger import Step
+    from reorder_solver.torch_adapter.program import Operation, Value
 
 
 def apply(
@@ -67,6 +70,41 @@ def apply(
     An access that is no view is served by ``index_select``, unless the result is one for the
     objective ``latency``: then each is served as its prices say.
     """
+    return rewrite(extraction, result, dtype=dtype, free_copies=free_copies).module
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rewritten:
+    """A module built by :func:`rewrite`, and what is known of it.
+
+    Attributes
+    ----------
+    module : torch.nn.Module
+    sequences : mapping of Value to ndarray of int64
+        Per value the channels stored, in order.
+    modes : mapping of Operation to Mode
+        Where something other than a gather was asked for.
+    steps : list of Step
+        Selections and concatenations.
+    weights : mapping of Operation to int
+        Entries of the weights used by an operation with a matrix.
+    """
+
+    module: nn.Module
+    sequences: Mapping[Value, IndexArray]
+    modes: Mapping[Operation, Mode]
+    steps: list[Step]
+    weights: Mapping[Operation, int]
+
+
+def rewrite(
+    extraction: Extraction,
+    result: Result | Layout,
+    *,
+    dtype: torch.dtype | None = None,
+    free_copies: bool = False,
+) -> Rewritten:
+    """As :func:`apply`, with what the report needs."""
     layout = result if isinstance(result, Layout) else result.layout
     if layout is None:
         raise InputError("the result has no layout to apply")
@@ -83,8 +121,10 @@ def apply(
         extraction.facts, attributes, sequences, modes, extraction.joins, free=free_copies
     )
     emitter.write()
+    steps = emitter.ledger.steps(emitter.graph)
     put_back_in_place(emitter.graph)
-    return _module(extraction, emitter)
+    module = _module(extraction, emitter)
+    return Rewritten(module, sequences, modes, steps, emitter.ledger.weights)
 
 
 def _in_type(stored: Any, dtype: torch.dtype | None) -> Any:

@@ -8,18 +8,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from reorder_solver.core.errors import BackendContractError
-from reorder_solver.core.evaluate import evaluate
-from reorder_solver.core.layout import Layout
-from reorder_solver.core.prices import Objective
-from reorder_solver.torch_adapter.apply import apply
+from reorder_solver.torch_adapter.apply import apply, rewrite
 from reorder_solver.torch_adapter.compare import max_relative_error
+from reorder_solver.torch_adapter.describe import describe
 from reorder_solver.torch_adapter.errors import ExportMismatchError
 from reorder_solver.torch_adapter.exports import export_kind
 from reorder_solver.torch_adapter.extract import extract
 from reorder_solver.torch_adapter.masks import masked
 from reorder_solver.torch_adapter.optimise import SolverSettings, best_transformed
 from reorder_solver.torch_adapter.pruning import constrain
-from reorder_solver.torch_adapter.report import make_report
 from reorder_solver.torch_adapter.transformed_plan import Transformations
 
 if TYPE_CHECKING:
@@ -117,17 +114,22 @@ def compact(
     if result.layout is None:
         # No access is required to be a view, so any layout is a solution.
         raise BackendContractError(f"no layout, status {result.status.value}")
-    module = apply(extraction, result, free_copies=kind.free_copies)
+    written = rewrite(extraction, result, free_copies=kind.free_copies)
     error = None
     if check and not kind.free_copies:
         error = export_error(extraction, result, model, masks, example_inputs)
         require_equal(error)
-    others = {"naive": _bytes(plain.instance, Layout.identity(plain.instance))}
-    rival = settings.bytes().solve(plain, "upscale")
-    if rival.layout is not None:
-        others["upscale"] = _bytes(plain.instance, rival.layout)
-    report = make_report(extraction, export, result.layout, others, error)
-    return Compacted(module, extraction.instance, result, report)
+    report = describe(
+        model,
+        plain,
+        extraction,
+        result.layout,
+        written,
+        export,
+        upscale=settings.bytes().solve(plain, "upscale").layout,
+        error=error,
+    )
+    return Compacted(written.module, extraction.instance, result, report)
 
 
 def export_error(
@@ -146,9 +148,3 @@ def require_equal(error: float) -> None:
             f"(at most {TOLERANCE:.0e} is rounding)",
             error,
         )
-
-
-def _bytes(instance: Instance, layout: Layout) -> int:
-    total = evaluate(instance, layout, Objective.BYTES).total
-    assert total is not None, "the adapter makes no required accesses"
-    return total

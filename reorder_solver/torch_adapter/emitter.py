@@ -14,6 +14,7 @@ from reorder_solver.torch_adapter.errors import ExportMismatchError
 from reorder_solver.torch_adapter.facts import filled_arguments
 from reorder_solver.torch_adapter.flow import is_run
 from reorder_solver.torch_adapter.functional import IN_PLACE
+from reorder_solver.torch_adapter.ledger import FREE, Ledger
 from reorder_solver.torch_adapter.operations import Opaque, Select
 from reorder_solver.torch_adapter.trainable import ORIGIN
 
@@ -55,6 +56,11 @@ class Emitter:
     free : bool
         Replace every copy of scattered channels by a slice of the right size: the result
         computes nonsense, as fast as any layout could make it.
+
+    Attributes
+    ----------
+    ledger : Ledger
+        Every selection and concatenation written, and the sizes of weights.
     """
 
     def __init__(
@@ -69,6 +75,7 @@ class Emitter:
     ) -> None:
         self.facts = facts
         self.joins = joins
+        self.ledger = Ledger(facts.program.captured.batch)
         self.graph = fx.Graph()
         self.values: dict[str, Any] = {}
         self.origins: dict[str, str] = {}
@@ -91,6 +98,7 @@ class Emitter:
                 self._nodes[node] = self.graph.node_copy(node)
         for operation in program.operations:
             self._current = operation
+            self.ledger.begin(operation)
             if operation.output is None:
                 assert isinstance(operation, Opaque)
                 if self.facts.is_needed(operation.node):
@@ -99,7 +107,9 @@ class Emitter:
             sequence = self._sequences.get(operation.output)
             if sequence is None or not sequence.size:
                 continue
-            self._made[operation.output] = operation.lower(sequence, self)
+            made = operation.lower(sequence, self)
+            self._made[operation.output] = made
+            self.ledger.made(made, operation.output)
         self.graph.eliminate_dead_code()
 
     def stored(self, value: Value) -> IndexArray:
@@ -112,6 +122,8 @@ class Emitter:
     def get(self, value: Value, sequence: IndexArray) -> fx.Node:
         """`value` with just the channels of `sequence`, in that order."""
         base, index = resolve(value)
+        # A concatenation of one value is the same node as that value.
+        self.ledger.made(self._made[base], base)
         return self.select(self._made[base], base.flow, self._sequences[base], index[sequence])
 
     def whole(self, value: Value) -> fx.Node:
@@ -147,26 +159,30 @@ class Emitter:
         if np.array_equal(order, sequence):
             return made
         key = made, sequence.tobytes()
-        if key not in self._selected:
+        if key in self._selected:
+            self.ledger.reused(self._selected[key])
+        else:
             self._selected[key] = self._selection(made, flow.take(order), _inside(order, sequence))
         return self._selected[key]
 
     def _selection(self, made: fx.Node, flow: Flow, places: IndexArray) -> fx.Node:
         features = flow.features(places)
         if is_run(features):
-            return self._narrow(made, flow.axis, int(features[0]), features.size)
+            node = self._narrow(made, flow.axis, int(features[0]), features.size)
+            return self.ledger.selected(node, made, Mode.VIEW.value, features)
         if self._free and features.size <= flow.width:
-            return self._narrow(made, flow.axis, 0, features.size)
+            node = self._narrow(made, flow.axis, 0, features.size)
+            return self.ledger.selected(node, made, FREE, features)
         if self._current is not None and self.mode(self._current) is Mode.CAT:
             cuts = np.flatnonzero(np.diff(features) != 1) + 1
-            return self.concatenate(
-                [
-                    self._narrow(made, flow.axis, int(run[0]), run.size)
-                    for run in np.split(features, cuts)
-                ],
-                flow.axis,
-            )
-        return self.emit(torch.index_select, made, flow.axis, self.indices(features))
+            pieces = [
+                self._narrow(made, flow.axis, int(run[0]), run.size)
+                for run in np.split(features, cuts)
+            ]
+            node = self.concatenate(pieces, flow.axis)
+            return self.ledger.selected(node, made, Mode.CAT.value, features)
+        node = self.emit(torch.index_select, made, flow.axis, self.indices(features))
+        return self.ledger.selected(node, made, Mode.GATHER.value, features)
 
     def indices(self, features: IndexArray) -> fx.Node:
         """A stored index."""
@@ -269,6 +285,7 @@ class Emitter:
             tensor = tensor.index_select(axis, torch.from_numpy(index).to(tensor.device))
         if after is not None:
             tensor = after(tensor)
+        self.ledger.used(name, tensor.numel())
         return self._store(name, name, tensor, moved)
 
     def new_parameter(

@@ -51,7 +51,10 @@ def join(operation: Concatenation, sequence: IndexArray, emitter: Emitter) -> fx
     """
     plans = (_Slices, _Gathers, _Whole)
     ways = [plan(operation, sequence, emitter) for plan in plans]
-    return min(ways, key=lambda way: way.cost(emitter.joins)).emit()
+    best = min(ways, key=lambda way: way.cost(emitter.joins))
+    made = best.emit()
+    emitter.ledger.joined(best.node or made, best.joined(), best.count)
+    return made
 
 
 class _Way:
@@ -60,6 +63,17 @@ class _Way:
         self.sequence = sequence
         self.emitter = emitter
         self.pieces = operation.pieces(sequence)
+        self.node: fx.Node | None = None
+        self.count = 0
+
+    def _join(self, nodes: list[fx.Node]) -> fx.Node:
+        self.count = len(nodes)
+        self.node = self.emitter.concatenate(nodes, self.operation.axis)
+        return self.node
+
+    def joined(self) -> int:
+        """Bytes that the concatenation itself writes, of all samples."""
+        return self._written()
 
     def _bytes(self, value: Value, count: int) -> int:
         each = elements(value.example) // value.flow.width
@@ -94,7 +108,7 @@ class _Slices(_Way):
         nodes = [
             node for value, channels in self.pieces for node in self.emitter.slices(value, channels)
         ]
-        return self.emitter.concatenate(nodes, self.operation.axis)
+        return self._join(nodes)
 
 
 class _Gathers(_Way):
@@ -138,7 +152,7 @@ class _Gathers(_Way):
             flow, order = operands[number].flow, self.wanted[number]
             own = self.sequence[part] - int(self.operation.offsets[number])
             nodes.append(self.emitter.select(made[number], flow, order, own))
-        return self.emitter.concatenate(nodes, self.operation.axis)
+        return self._join(nodes)
 
 
 class _Whole(_Way):
@@ -151,14 +165,18 @@ class _Whole(_Way):
 
     def cost(self, costs: JoinCosts) -> float:
         """Everything, a gather, and the result; or nothing more where that is everything."""
-        everything = sum(
-            self._bytes(self.operation.operands[number], channels.size)
-            for number, channels in self.held.items()
-        )
+        everything = self.joined()
         order = self._order()
         if np.array_equal(order, self.sequence):
             return costs.byte * everything
         return costs.gather + costs.byte * (everything + self._written())
+
+    def joined(self) -> int:
+        """Everything the operands hold."""
+        return sum(
+            self._bytes(self.operation.operands[number], channels.size)
+            for number, channels in self.held.items()
+        )
 
     def _order(self) -> IndexArray:
         offsets = self.operation.offsets
@@ -172,5 +190,5 @@ class _Whole(_Way):
         ]
         output = self.operation.output
         assert output is not None
-        joined = self.emitter.concatenate(nodes, self.operation.axis)
+        joined = self._join(nodes)
         return self.emitter.select(joined, output.flow, self._order(), self.sequence)

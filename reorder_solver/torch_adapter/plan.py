@@ -107,6 +107,8 @@ class PlannedAccess:
         What reads; None where nothing but a choice of channels takes place.
     copied : bool
         True for a copy into an order of its own, which is never a view.
+    layer : Operation or None
+        The layer whose read this is, wherever its channels are chosen.
     """
 
     label: str
@@ -116,6 +118,7 @@ class PlannedAccess:
     bytes: int
     operation: Operation | None = None
     copied: bool = False
+    layer: Mix | GroupedMix | None = None
 
 
 class Plan(ABC):
@@ -278,7 +281,9 @@ def planned_read(facts: Facts, operation: Mix | GroupedMix) -> PlannedAccess:
     assert operation.output is not None
     ((source, wanted),) = operation.needs(facts.live(operation.output), facts)
     size = channel_bytes(facts.program, source, wanted)
-    return PlannedAccess(operation.module, Role.READ, source, wanted, size, operation)
+    return PlannedAccess(
+        operation.module, Role.READ, source, wanted, size, operation, layer=operation
+    )
 
 
 def channel_bytes(program: Program, source: Value, wanted: BoolArray) -> int:

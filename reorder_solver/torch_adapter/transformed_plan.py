@@ -166,7 +166,9 @@ class TransformedPlan(Plan):
         wanted = edge.wanted(self.facts.live(edge.target))
         made_by = edge.target.operation
         size = edge.bytes(self.facts)
-        return PlannedAccess(read.label, read.role, edge.operand.value, wanted, size, made_by)
+        return PlannedAccess(
+            read.label, read.role, edge.operand.value, wanted, size, made_by, layer=read.layer
+        )
 
     def _step(self, edge: Edge, size: int) -> PlannedAccess:
         wanted = edge.wanted(self.facts.live(edge.target))

@@ -18,18 +18,18 @@ def test_real_network_end_to_end(run, tmp_path):
     assert rows["optimal"]["bytes"] < rows["naive"]["bytes"]
     assert rows["optimal"]["bytes"] <= rows["upscale"]["bytes"]
     assert all(row["error"] < 1e-10 for row in rows.values())
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "resnet18.json",
-        "resnet18.naive.layout.json",
-        "resnet18.optimal.layout.json",
-        "resnet18.png",
-        "resnet18.upscale.layout.json",
-    ]
-    instance = read_instance(folder / "resnet18.json")
+    kinds = ("json", "layout.json", "report.json", "svg")
+    written = {f"resnet18.{export}.{kind}" for export in rows for kind in kinds}
+    assert {path.name for path in folder.iterdir()} == written | {"resnet18.png"}
     for name, row in rows.items():
+        instance = read_instance(folder / f"resnet18.{name}.json")
         found = read_result(folder / f"resnet18.{name}.layout.json", instance)
         rs.verify(instance, found)
         assert found.cost == row["bytes"]
+        report = json.loads((folder / f"resnet18.{name}.report.json").read_text())
+        assert report["copied"]["this"] == row["bytes"]
+        assert report["error"] == row["error"]
+        assert "layer4.1.conv2" in (folder / f"resnet18.{name}.svg").read_text()
     assert (folder / "resnet18.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -11,6 +11,7 @@ import torch
 
 import reorder_solver as rs
 from reorder_solver.formats import read_instance, read_result
+from reorder_solver.torch_adapter import compact
 
 SMALL = ("cli_models:residual", "--input-size", "8")
 
@@ -39,6 +40,22 @@ def test_table_and_csv(run):
         "upscale",
         "optimal",
     ]
+
+
+def test_report_of_the_chosen_export(run, tmp_path):
+    """A table for every access, the same numbers as JSON, and a picture."""
+    path = tmp_path / "p.svg"
+    arguments = [*SMALL, "--export", "naive"]
+    text = run("export", *arguments, "--report", "--picture", path).stdout
+    report = json.loads(run("export", *arguments, "--format", "json").stdout)["report"]
+    lines = [line.split() for line in text.splitlines()]
+    for row in report["accesses"]:
+        shown = [row["id"], row["was"], f"{row['bytes_before']:,}", row["mode"]]
+        assert any(line[:4] == shown for line in lines)
+    assert f"multiply-adds: {report['before']['macs']:,} before" in text
+    assert text.count("model input") == 1
+    assert f"{report['after']['selected']:,} bytes per sample copied" in path.read_text()
+    assert "pinned" not in run("export", *SMALL, "--format", "csv").stdout
 
 
 def test_writes_instance_result_and_model(run, tmp_path):
@@ -108,6 +125,7 @@ def test_amount_zero_takes_the_zeros(run, tmp_path):
         (["cli_models:residual", "--save", "/no/such/folder/m.pt2"], "no such folder"),
         (["cli_models:residual", "--save", "m.pth"], "must end in .pt2"),
         (["cli_models:residual", "--output", "a.json", "--result", "a.json"], "two outputs"),
+        (["cli_models:residual", "--picture", "a.gif"], "must end in one of .png, .svg, .pdf"),
     ],
 )
 def test_bad_input_is_one_line(refused, arguments, phrase):
@@ -117,7 +135,7 @@ def test_bad_input_is_one_line(refused, arguments, phrase):
 
 def test_mismatch_ends_with_1(refused, monkeypatch, tmp_path):
     """An export that differs from the masked model is not saved."""
-    monkeypatch.setattr("reorder_solver.torch_adapter.max_relative_error", lambda *_: 1e-3)
+    monkeypatch.setitem(compact.__globals__, "max_relative_error", lambda *_: 1e-3)
     path = tmp_path / "m.pt2"
     assert "1.0e-03" in refused("export", *SMALL, "--save", path, code=1)
     assert not path.exists()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 from adapter_nets import TOLERANCE, Dense, ManyInOut, Residual, SpatialAttention, build, image
 
 import reorder_solver as rs
@@ -19,6 +19,7 @@ from reorder_solver.torch_adapter.optimise import SolverSettings
 if TYPE_CHECKING:
     from torch import nn
 
+NOTHING = ta.Transformations(hoist=False, fuse=False, narrow=False, share=False)
 THREE_READERS = {
     "block.0.0": {"input": np.isin(np.arange(8), [0, 2, 4])},
     "block.1.0": {"input": np.isin(np.arange(8), [2, 4, 6])},
@@ -61,8 +62,8 @@ def test_the_optimal_export_copies_least() -> None:
 def test_masks_default_to_exact_zeros() -> None:
     """A model that was masked before needs no masks."""
     model = build(Residual)
-    out = ta.compact(ta.masked(model, THREE_READERS), image())
-    assert out.instance == ta.compact(model, image(), THREE_READERS).instance
+    out = ta.compact(ta.masked(model, THREE_READERS), image(), export="naive")
+    assert out.instance == ta.extract(model, image(), THREE_READERS).instance
 
 
 def test_other_objectives_reach_the_solver() -> None:
@@ -82,18 +83,25 @@ def test_report_lists_accesses_pins_and_notes() -> None:
     rows = {row["id"]: row for row in data["accesses"]}
     assert rows["head"] == {
         "id": "head",
+        "kind": "layer",
+        "was": "gather",
+        "bytes_before": 3 * 4 * 64,
+        "mode": "gather",
+        "place": "",
         "wanted": 3,
         "channels": 8,
+        "stored": 8,
         "runs": 3,
-        "mode": "gather",
         "bytes": 3 * 4 * 64,
+        "macs_before": 8 * 4 * 64,
+        "macs": 3 * 4 * 64,
     }
     assert rows["attend"]["mode"] == "view"
     assert data["copied"]["this"] == data["copied"]["naive"] == 3 * 4 * 64
     assert data["copied_channels"] == 3
     assert {"tensor": "head", "reason": "model output"} in data["pins"]
     assert "pinned head: model output" in text
-    assert "SpatialAttention, export naive: 2 of 3 accesses are views" in text
+    assert "SpatialAttention, export naive: 2 of 3 layers read a view" in text
     assert "head" in text
 
 
@@ -103,7 +111,7 @@ def test_report_says_what_is_still_computed() -> None:
         name: {"input": np.isin(np.arange(8), [3, 4])}
         for name in ("block.0.0", "block.1.0", "head")
     }
-    report = ta.compact(build(Residual), image(), masks, check=False).report
+    report = ta.compact(build(Residual), image(), masks, export="naive", check=False).report
     assert report.channels == 3 + 8 + 6 + 6 + 5
     assert report.stored == 3 + 2 + 6 + 6 + 5
     assert report.error is None
@@ -117,17 +125,47 @@ def test_several_outputs_are_checked() -> None:
     assert out.report.error <= TOLERANCE
 
 
-def test_other_exports_are_input_errors() -> None:
-    """The message lists those that there are."""
-    with pytest.raises(rs.InputError, match="unknown export 'best'; known: naive, upscale,"):
+def test_an_unknown_export_is_an_input_error() -> None:
+    """The message lists the known ones."""
+    message = "unknown export 'best'; known: naive, upscale, optimal, constrained, oracle"
+    with pytest.raises(rs.InputError, match=message):
         ta.compact(build(Residual), image(), export="best")
+
+
+def test_constrained_masks_leave_nothing_to_copy() -> None:
+    """All readers of a tensor keep the same channels, and the export equals that model."""
+    model = build(Residual)
+    out = ta.compact(model, image(), THREE_READERS, export="constrained")
+    assert out.report.copied["this"] == out.report.after.selected == 0
+    assert out.report.error is not None
+    assert out.report.error <= TOLERANCE
+    constrained = ta.constrain(model, image(), THREE_READERS)
+    assert ta.max_relative_error(ta.masked(model, constrained), out.module, image(3)) <= TOLERANCE
+
+
+def test_the_oracle_copies_nothing_and_is_not_checked() -> None:
+    """It has slices for copies, and otherwise the sizes of the optimal export."""
+    model = build(Residual)
+    # No order makes all three of these pairs neighbours.
+    pairs = {"block.0.0": [0, 1], "block.1.0": [1, 2], "head": [0, 2]}
+    masks = {name: {"input": np.isin(np.arange(8), pair)} for name, pair in pairs.items()}
+    best = ta.compact(model, image(), masks, transformations=NOTHING)
+    oracle = ta.compact(model, image(), masks, export="oracle", transformations=NOTHING)
+    assert best.report.after.selected == best.report.copied["this"] > 0
+    assert oracle.report.after.selected == 0
+    assert "gather" not in ta.copied_bytes(oracle.module, image()).by_kind
+    assert oracle.report.error is None
+    assert oracle.report.after.macs == best.report.after.macs
+    modes = {row.id: row.mode for row in best.report.accesses}
+    free = {row.id for row in oracle.report.accesses if row.mode == "free"}
+    assert free == {name for name, mode in modes.items() if mode == "gather"}
 
 
 def test_a_wrong_export_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     """The check compares with the masked model: another model's export does not pass."""
     other = build(Residual, seed=1)
     extraction = ta.extract(other, image())
-    wrong = ta.apply(extraction, rs.Layout.identity(extraction.instance))
+    wrong = ta.apply(extraction, rs.Layout.identity(extraction.instance), dtype=torch.float64)
     namespace = compact_function.__globals__
     monkeypatch.setitem(namespace, "apply", lambda *_, **__: wrong)
     with pytest.raises(ta.ExportMismatchError, match="differs from the masked model") as caught:
@@ -148,10 +186,9 @@ def test_a_solver_without_a_layout_breaks_its_contract(monkeypatch: pytest.Monke
         objective=rs.Objective.BYTES,
         backend="none",
     )
-    settings = partial(SolverSettings, solver=lambda *_, **__: nothing)
-    monkeypatch.setitem(compact_function.__globals__, "SolverSettings", settings)
+    monkeypatch.setattr(SolverSettings, "solve", lambda *_: nothing)
     with pytest.raises(rs.BackendContractError, match="no layout, status no_solution"):
-        ta.compact(build(Residual), image())
+        ta.compact(build(Residual), image(), export="naive")
 
 
 @pytest.mark.parametrize("error", [1e-9, float("inf"), float("nan")])
