@@ -17,6 +17,7 @@ from reorder_solver.torch_adapter.operations import Adopt, Opaque, Select
 from reorder_solver.torch_adapter.program import NotUnderstoodError, Operation, Program, Value
 from reorder_solver.torch_adapter.schema import bind, operator_name
 from reorder_solver.torch_adapter.spreads import Spread, bundle
+from reorder_solver.torch_adapter.stored import Stored, stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -200,11 +201,24 @@ class Context:
             raise NotUnderstoodError("the channels are on several axes")
         if (argument, axis) not in self._adopted:
             flow = Flow.single(axis, self.size(argument, axis))
-            operation = Adopt(argument, self.why_opaque_value(argument))
+            operation: Operation = stored(argument, axis) or Adopt(
+                argument, self.why_opaque_value(argument)
+            )
             self._adopted[argument, axis] = self.new_value(
                 argument.name, operation, flow, self.example(argument)
             )
+            if isinstance(operation, Stored) and len(argument.users) == 1:
+                self._replace_opaque(argument, self._adopted[argument, axis])
         return self._adopted[argument, axis]
+
+    def _replace_opaque(self, node: fx.Node, value: Value) -> None:
+        """Nobody asks for `node` as it was."""
+        self.program.operations[:] = [
+            one
+            for one in self.program.operations
+            if not (isinstance(one, Opaque) and one.node is node)
+        ]
+        self.program.values[node] = value
 
     def example(self, node: Any) -> torch.Tensor:
         """The tensor that a node is in the captured run, without data."""

@@ -85,3 +85,36 @@ def test_random_and_growing_computations_are_left_alone() -> None:
     assert not any("scale" in name for name in extraction.captured.folded)
     names = [str(node.target) for node in extraction.captured.graph.nodes]
     assert "aten.rand_like.default" in names
+
+
+def test_tokens_join_the_stream_in_its_order() -> None:
+    """A class token and a position table pin nothing, and their zeros are known."""
+
+    class Tokens(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.head = nn.Linear(5, 8), nn.Linear(8, 3)
+            self.norm, self.inner = nn.LayerNorm(8), nn.Linear(8, 8)
+            self.token, self.places = (
+                nn.Parameter(torch.ones(1, 1, 8)),
+                nn.Parameter(torch.ones(1, 5, 8)),
+            )
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.stem(x)
+            x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1) + self.places
+            return self.head((x + self.inner(self.norm(x)))[:, 0])
+
+    net = prepare(Tokens())
+    with torch.no_grad():
+        for rows in (net.stem.weight, net.stem.bias, net.inner.weight, net.inner.bias):
+            rows[[1, 6]] = 0
+        for table in (net.token, net.places):
+            table[..., [1, 6]] = 0
+        net.inner.weight[:, [1, 6]] = 0
+        net.head.weight[:, [1, 6]] = 0
+    extraction = assert_exports_are_right(net, sample(2, 4, 5))
+    assert {pin.reason for pin in extraction.pins} == {"model input", "model output"}
+    state = ta.apply(extraction, rs.Layout.identity(extraction.instance)).state_dict()
+    assert state["token"].shape == (1, 1, 6)
+    assert state["stem.weight"].shape == (6, 5)
