@@ -87,6 +87,10 @@ class Scores(Opaque):
         self._pairs = pairs
         self._places = places
 
+    def inputs(self) -> Iterable[fx.Node]:
+        """None: queries and keys are taken from the values behind their views."""
+        return ()
+
     def _alive(self) -> BoolArray:
         return np.ones(len(self._pairs.query.heads.labels), dtype=np.bool_)
 

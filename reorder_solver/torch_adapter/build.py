@@ -79,8 +79,11 @@ def _apply_rule(context: Context, node: fx.Node, rules: Mapping[str, Rule]) -> N
     except NotUnderstoodError as gap:
         context.add_opaque(node, f"{name} ({node.name}): {gap}")
         return
-    if node in context.spreads:
+    if node in context.spreads or node in context.pieces:
+        # Its operands stay views: what uses the results need not ask for them.
         reason = f"{name} ({node.name}): the channels stay on several axes"
+        if node in context.pieces:
+            reason = context.why_opaque(node)
         context.program.operations.append(Opaque(node, context.sources(node), reason))
         context.program.reasons[node] = reason
         return
