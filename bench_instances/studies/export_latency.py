@@ -167,51 +167,72 @@ def rows_from_worker(job: Row) -> Iterator[Row]:
 def work(job: Row) -> int:
     """Build the exports of one network and print a row per batch size and number of threads."""
     begin = time.perf_counter()
-    modules, missing = built(job)
+    network = Network(job)
     for done, (batch, threads) in enumerate(job["pairs"]):
+        modules = network.exports(batch, threads)
         # A tenth is kept for what comes around the measurements.
         left = 0.9 * job["budget"] - (time.perf_counter() - begin)
         row = measured(job, modules, batch, threads, left / (len(job["pairs"]) - done))
-        print(json.dumps(row | {"missing": missing}), flush=True)
+        print(json.dumps(row), flush=True)
     return 0
 
 
-def built(job: Row) -> tuple[dict[str, Any], dict[str, str]]:
-    """The modules to time by export, and why others are missing."""
-    import torch
+class Network:
+    """A pruned network and its exports; those for `latency` are made anew for each setting."""
 
-    import reorder_solver as rs
-    from reorder_solver import torch_adapter as ta
+    def __init__(self, job: Row) -> None:
+        import torch
 
-    settings = job["settings"]
-    name = job["model"]
-    model = ta.load_model(name if ":" in name else f"torchvision:{name}", settings["seed"])
-    inputs = example_inputs(job, 2)
-    ta.calibrate(model, inputs)
-    masks = ta.prune_inputs(
-        model, inputs, score=settings["score"], amount=job["amount"], seed=settings["seed"]
-    )
-    modules = {ORIGINAL: ta.masked(model, masks).eval()}
-    missing: dict[str, str] = {}
-    for name in settings["exports"]:
-        try:
-            modules[name] = ta.compact(
-                model,
-                inputs,
-                masks,
-                export=name,
-                objective=settings["objective"],
-                time_limit=settings["time_limit"],
-                seed=settings["seed"],
-                check=False,
-            ).module
-        except rs.InputError as error:
-            missing[name] = str(error)
-    if settings["channels_last"]:
-        modules = {
-            name: module.to(memory_format=torch.channels_last) for name, module in modules.items()
-        }
-    return modules, missing
+        from reorder_solver import torch_adapter as ta
+
+        self.job = job
+        settings = job["settings"]
+        name = job["model"]
+        self.torch, self.ta = torch, ta
+        self.model = ta.load_model(name if ":" in name else f"torchvision:{name}", settings["seed"])
+        inputs = example_inputs(job, 2)
+        ta.calibrate(self.model, inputs)
+        self.masks = ta.prune_inputs(
+            self.model, inputs, score=settings["score"], amount=job["amount"], seed=settings["seed"]
+        )
+        self.plain = ta.extract(self.model, inputs, self.masks)
+        self.joint = None
+        if "constrained" in settings["exports"]:
+            joint = ta.constrain(self.model, inputs, self.masks)
+            self.joint = ta.extract(self.model, inputs, joint)
+        self.fixed = {ORIGINAL: ta.masked(self.model, self.masks).eval()}
+        for export, backend in (("naive", "identity"), ("upscale", "upscale")):
+            if export in settings["exports"]:
+                solver = self._solver("bytes")
+                self.fixed[export] = ta.apply(self.plain, solver.solve(self.plain, backend))
+
+    def _solver(self, objective: str) -> Any:
+        from reorder_solver.torch_adapter.optimise import SolverSettings
+
+        settings = self.job["settings"]
+        return SolverSettings(objective, settings["time_limit"], settings["seed"], 1)
+
+    def exports(self, batch: int, threads: int) -> dict[str, Any]:
+        """The modules to time, by export."""
+        from reorder_solver.torch_adapter.optimise import best_transformed
+        from reorder_solver.torch_adapter.timing import threads_set_to
+
+        settings, ta = self.job["settings"], self.ta
+        inputs = example_inputs(self.job, batch)
+        solver = self._solver(settings["objective"])
+        modules = dict(self.fixed)
+        with threads_set_to(threads):
+            for export, plain in (("optimal", self.plain), ("constrained", self.joint)):
+                if export not in settings["exports"] or plain is None:
+                    continue
+                best = best_transformed(plain, ta.Transformations(), solver, inputs)
+                modules[export] = ta.apply(*best)
+                if export == "optimal" and "oracle" in settings["exports"]:
+                    modules["oracle"] = ta.apply(*best, free_copies=True)
+        if settings["channels_last"]:
+            last = self.torch.channels_last
+            modules = {name: module.to(memory_format=last) for name, module in modules.items()}
+        return modules
 
 
 def example_inputs(job: Row, batch: int) -> Any:

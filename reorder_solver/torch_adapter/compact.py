@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from reorder_solver.core.errors import BackendContractError
+from reorder_solver.core.prices import Objective
 from reorder_solver.torch_adapter.apply import apply, rewrite
 from reorder_solver.torch_adapter.compare import max_relative_error
 from reorder_solver.torch_adapter.describe import describe
@@ -79,7 +80,9 @@ def compact(
         ``optimal``, with every remaining copy replaced by a slice of the right size; it computes
         nonsense, as fast as any order could make it.
     objective : str
-        What the order is to minimise, see :func:`reorder_solver.solve.solve`.
+        What the order is to minimise, see :func:`reorder_solver.solve.solve`. For ``latency``,
+        prices are measured on this machine for the example inputs' batch size and memory format
+        and PyTorch's present number of threads; ``naive`` and ``upscale`` then minimise bytes.
     time_limit : float or None
         Seconds for the solver.
     seed, threads : int
@@ -109,8 +112,10 @@ def compact(
         allowed = transformations or Transformations()
         extraction, result = best_transformed(plain, allowed, settings, example_inputs)
     else:
-        extraction = settings.priced(plain, example_inputs)
-        result = settings.solve(extraction, kind.backend)
+        # These exports know no way to serve an access but a view and a gather.
+        is_priced = Objective.parse(objective) is Objective.LATENCY
+        solver = settings.bytes() if is_priced else settings
+        extraction, result = plain, solver.solve(plain, kind.backend)
     if result.layout is None:
         # No access is required to be a view, so any layout is a solution.
         raise BackendContractError(f"no layout, status {result.status.value}")
