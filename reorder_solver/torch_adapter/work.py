@@ -118,8 +118,11 @@ def weight_name(operation: Operation) -> str | None:
         return operation.weights.name
     if not isinstance(operation, Opaque | PerChannel):
         return None
-    node = operation.node
-    if node.op != "call_function" or not str(node.target).startswith(_LAYERS):
+    # An operation may stand for several operators, and then has no node of its own.
+    node: fx.Node | None = operation.node
+    if node is None or node.op != "call_function" or not str(node.target).startswith(_LAYERS):
         return None
     weight = bind(node)["weight"]
-    return str(weight.target) if weight.op == "get_attr" else None
+    if weight is None or weight.op != "get_attr":
+        return None
+    return str(weight.target)
