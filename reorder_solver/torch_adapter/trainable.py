@@ -160,7 +160,7 @@ class _Layers:
         if name is None:
             return
         with self._graph.inserting_before(node):
-            called = self._graph.call_module(name, (bind(node)["input"],))
+            called = self._graph.call_module(name, (next(iter(bind(node).values())),))
         for result in results:
             result.replace_all_uses_with(called)
             self._graph.erase_node(result)

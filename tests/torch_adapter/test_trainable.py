@@ -374,3 +374,16 @@ def test_an_export_can_be_exported_again() -> None:
     assert ta.max_relative_error(ta.masked(module, masks), again.module, image()) <= 1e-5
     assert isinstance(again.module.get_submodule("joined"), nn.BatchNorm2d)
     assert isinstance(again.module.get_submodule("drop"), nn.Dropout)
+
+
+def test_dropout_in_place_becomes_a_layer() -> None:
+    """A dropout that writes to its input names its argument otherwise: MobileNetV3 has one."""
+    net = nn.Sequential(
+        nn.Conv2d(3, 6, 1), nn.Hardswish(inplace=True), nn.Dropout(0.5, inplace=True), nn.Flatten(),
+        nn.Linear(6 * 16, 4),
+    ).double().eval()  # fmt: skip
+    inputs = torch.randn(2, 3, 4, 4, dtype=torch.float64)
+    module = ta.compact(net, inputs, {"4": {"input": np.arange(96) >= 16}}).module
+    assert any(isinstance(layer, nn.Dropout) for layer in module.modules())
+    assert not torch.equal(module.train()(inputs), module.train()(inputs))
+    assert torch.equal(module.eval()(inputs), module.eval()(inputs))
