@@ -6,7 +6,7 @@ import copy
 import re
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,8 @@ from random_nets.generator import draw
 from random_nets.masking import Mask, declared, draw_masks, fitting, write_zeros
 from random_nets.program import Program, build, sample
 from reorder_solver import torch_adapter as ta
+from reorder_solver.torch_adapter.joining import JoinCosts
+from reorder_solver.torch_adapter.optimise import SolverSettings, best_transformed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,8 +29,19 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-10
 #: Scales below this count as this: values are kept between 0.05 and 30.
 SMALLEST_SCALE = 1e-3
-#: Orders to apply, with the backends that make them; "random" is any order at all.
-EXPORTS = {"naive": "identity", "upscale": "upscale", "optimal": "auto", "random": ""}
+#: Exports to make: of the problem as the paper has it, of the one with all transformations, with
+#: shared copies, and with random prices, so that accesses are served in every way there is.
+EXPORTS = (
+    "naive",
+    "upscale",
+    "ordered",
+    "random",
+    "transformed",
+    "transformed random",
+    "optimal",
+    "priced",
+)
+_BACKENDS = {"naive": "identity", "upscale": "upscale", "ordered": "auto", "transformed": "auto"}
 #: Seconds; not reached. A shorter limit may leave kernels compiling in a thread, and torch.export
 #: replaces `min`, `max` and `math.pow` for all threads while it runs, which breaks that.
 _LIMIT = 30.0
@@ -90,7 +103,7 @@ def check(
     program: Program,
     masks: Sequence[Mask],
     mask_seed: int = 0,
-    exports: Sequence[str] = tuple(EXPORTS),
+    exports: Sequence[str] = EXPORTS,
 ) -> Outcome:
     """Compare all exports with the masked network; a failure is told, not raised.
 
@@ -184,20 +197,52 @@ def _exports(
     for export in exports:
         started = time.perf_counter()
         outcome.stage = f"solve {export}"
-        layout = _layout(instance, EXPORTS[export], outcome.seed)
+        problem, solution = _solved(extraction, export, outcome.seed, cases.example)
         outcome.seconds["solve"] += time.perf_counter() - started
         started = time.perf_counter()
         outcome.stage = f"apply {export}"
-        module = ta.apply(extraction, layout)
+        module = ta.apply(problem, solution)
         outcome.seconds["apply"] += time.perf_counter() - started
         yield export, module
 
 
-def _layout(instance: rs.Instance, backend: str, seed: int) -> rs.Layout:
-    if backend:
-        result = rs.solve(instance, "bytes", backend, time_limit=_LIMIT, seed=seed, threads=1)
-        assert result.layout is not None, result.status
-        return result.layout
+def _solved(
+    plain: ta.Extraction, export: str, seed: int, example: Sequence[torch.Tensor]
+) -> tuple[ta.Extraction, rs.Result | rs.Layout]:
+    """The problem of an export and a solution of it."""
+    everything = ta.Transformations()
+    if export == "optimal":
+        settings = SolverSettings("bytes", _LIMIT, seed, 1)
+        return best_transformed(plain, everything, settings, tuple(example))
+    transformed = export.startswith("transformed") or export == "priced"
+    problem = plain.transformed(everything) if transformed else plain
+    if export.endswith("random"):
+        return problem, _random_layout(problem.instance, seed)
+    if export == "priced":
+        problem = _with_random_prices(problem, seed)
+        return problem, rs.solve(problem.instance, "latency", "greedy", time_limit=_LIMIT)
+    found = rs.solve(problem.instance, "bytes", _BACKENDS[export], time_limit=_LIMIT, seed=seed)
+    assert found.layout is not None, found.status
+    return problem, found
+
+
+def _with_random_prices(problem: ta.Extraction, seed: int) -> ta.Extraction:
+    """Prices low and various enough for every mode to be the cheapest somewhere."""
+    rng = np.random.default_rng([seed, 5])
+
+    def some(*highest: int) -> tuple[int, ...] | None:
+        return tuple(int(rng.integers(high)) for high in highest) if rng.random() < 0.6 else None
+
+    def prices() -> rs.PriceList:
+        gather = int(rng.integers(20)), int(rng.integers(4))
+        return rs.PriceList(gather, some(9, 3, 5), some(4), some(9))
+
+    accesses = tuple(replace(one, prices=prices()) for one in problem.instance.accesses)
+    joins = JoinCosts(float(rng.integers(50)), float(rng.integers(200)), 0.1)
+    return replace(problem, instance=problem.instance.replace(accesses=accesses), joins=joins)
+
+
+def _random_layout(instance: rs.Instance, seed: int) -> rs.Layout:
     rng = np.random.default_rng([seed, 4])
     return rs.Layout(
         {

@@ -50,7 +50,7 @@ def shrink(
         raise ValueError("nothing to shrink: the case does not fail")
     if fails is None:
         export = failure.split(": ")[0].split()[-1]
-        fails = partial(failure_of, exports=[export] if export in EXPORTS else list(EXPORTS))
+        fails = partial(failure_of, exports=[export] if export in EXPORTS else EXPORTS)
     kind = failure_kind(failure)
     case: Case = (program, tuple(masks))
     found = failure
@@ -67,7 +67,7 @@ def shrink(
 
 
 def failure_of(
-    program: Program, masks: Sequence[Mask], exports: Sequence[str] = tuple(EXPORTS)
+    program: Program, masks: Sequence[Mask], exports: Sequence[str] = EXPORTS
 ) -> str | None:
     """The failure of a case, None where it passes or cannot be run at all."""
     try:
