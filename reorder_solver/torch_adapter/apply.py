@@ -113,10 +113,10 @@ def rewrite(
         name: _in_type(stored, dtype or extraction.captured.folded.get(name))
         for name, stored in extraction.captured.attributes.items()
     }
-    sequences = extraction.plan.sequences(layout)
     modes: Mapping[Operation, Mode] = {}
     if isinstance(result, Result) and result.objective is Objective.LATENCY:
         modes = chosen_modes(extraction, layout)
+    sequences = extraction.plan.sequences(layout, modes)
     emitter = Emitter(
         extraction.facts, attributes, sequences, modes, extraction.joins, free=free_copies
     )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from reorder_solver.core.layout import Layout
+    from reorder_solver.core.prices import Mode
     from reorder_solver.torch_adapter.facts import Facts
     from reorder_solver.torch_adapter.flow import BoolArray, IndexArray
     from reorder_solver.torch_adapter.grouped import GroupedMix
@@ -162,19 +163,21 @@ class Plan(ABC):
     def accesses(self) -> Sequence[PlannedAccess]:
         """The accesses of the instance."""
 
-    def settled(self, ranks: IndexArray) -> Mapping[Value, int]:
-        """The groups once the places of channels are known."""
-        del ranks
+    def settled(self, ranks: IndexArray, modes: Mapping[Operation, Mode]) -> Mapping[Value, int]:
+        """The groups once the places of channels are known, and how operations are served."""
+        del ranks, modes
         return self.groups()
 
     def arranged(self, ranks: IndexArray) -> IndexArray:
         """The places of channels, improved where the layout leaves a choice."""
         return ranks
 
-    def sequences(self, layout: Layout) -> dict[Value, IndexArray]:
+    def sequences(
+        self, layout: Layout, modes: Mapping[Operation, Mode] | None = None
+    ) -> dict[Value, IndexArray]:
         """For each stored value its channels, position by position."""
         ranks = self.arranged(self.ranks(layout))
-        kept = self.close(self.settled(ranks))
+        kept = self.close(self.settled(ranks, modes or {}))
         return {value: self._sequence(value, mask, ranks) for value, mask in kept.items()}
 
     def loosest(self) -> Mapping[Value, int]:

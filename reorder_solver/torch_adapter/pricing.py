@@ -12,8 +12,10 @@ import torch
 from reorder_solver.core.instance import Role
 from reorder_solver.core.prices import PriceList
 from reorder_solver.torch_adapter.joining import JoinCosts
-from reorder_solver.torch_adapter.operations import Concatenation
+from reorder_solver.torch_adapter.mixing import Mix
+from reorder_solver.torch_adapter.operations import Concatenation, PerChannel
 from reorder_solver.torch_adapter.prices import calibrate_sites, sites_of
+from reorder_solver.torch_adapter.sizes import elements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from reorder_solver.torch_adapter.extract import Extraction
     from reorder_solver.torch_adapter.plan import PlannedAccess
     from reorder_solver.torch_adapter.prices import TimingCache
+    from reorder_solver.torch_adapter.program import Operation, Value
 
 #: Calls whose median time is that of one.
 _CALLS = 501
@@ -54,7 +57,7 @@ def with_prices(
     -----
     Reads are timed at their real size. A concatenation pays for each slice beyond the first per
     operand, or for bringing the operand into order before. Where channels may leave a value, the
-    alternative to a copy is to keep them, which costs about as much as writing them.
+    alternative to a copy is to keep them: then the layers that write the value make them too.
     """
     sites = sites_of(extraction, batch=batch, memory_format=memory_format, threads=threads)
     measured = {
@@ -64,29 +67,87 @@ def with_prices(
         )
     }
     planned = extraction.plan.planned
-    prices = {access_id: _prices(planned[access_id], measured[access_id]) for access_id in measured}
+    call = _call_ns()
+    work = _Work(extraction, planned, measured, batch)
+    prices = {
+        access_id: _prices(planned[access_id], measured[access_id], call, work)
+        for access_id in measured
+    }
     accesses = tuple(
         replace(access, prices=prices[access.id]) for access in extraction.instance.accesses
     )
-    costs = _join_costs(planned, measured, batch)
+    costs = _join_costs(planned, measured, batch, call)
     return replace(extraction, instance=extraction.instance.replace(accesses=accesses), joins=costs)
 
 
-def _prices(planned: PlannedAccess, measured: PriceList) -> PriceList:
+class _Work:
+    """What a channel more costs the layers that write a value."""
+
+    def __init__(
+        self,
+        extraction: Extraction,
+        planned: Mapping[str, PlannedAccess],
+        measured: Mapping[str, PriceList],
+        batch: int,
+    ) -> None:
+        self._facts = extraction.facts
+        self._samples = extraction.captured.batch / batch
+        found = []
+        for access_id, one in planned.items():
+            cover = measured[access_id].cover
+            if isinstance(one.operation, Mix) and cover:
+                output = one.operation.output
+                assert output is not None
+                rows = output.flow.width
+                found.append(cover[0] / max(1.0, self._macs(one.operation) * rows))
+        #: Per multiply-add, from what reading a channel more costs.
+        self._ns = float(np.median(found)) if found else 0.0
+
+    def _macs(self, operation: Mix) -> float:
+        """Multiply-adds of one row and one column of the weight."""
+        output = operation.output
+        assert output is not None
+        rows, columns = output.flow.width, operation.source.flow.width
+        kernel = self._facts.attribute(operation.weights.name).numel() / (rows * columns)
+        return kernel * elements(output.example) / rows / self._samples
+
+    def of_writers(self, operation: Operation | None) -> int:
+        """Nanoseconds for one channel more in every layer that an operation adds up."""
+        if not isinstance(operation, PerChannel):
+            return 0
+        total = 0.0
+        for operand in operation.operands:
+            value: Value = operand.value
+            # Between the layer and the sum there is mostly a normalisation.
+            while isinstance(value.operation, PerChannel) and len(value.operation.operands) == 1:
+                value = value.operation.operands[0].value
+            if isinstance(value.operation, Mix):
+                layer = value.operation
+                ((_, wanted),) = layer.needs(self._facts.live(layer.output), self._facts)
+                total += self._macs(layer) * float(layer.source.flow.sizes[wanted].sum())
+        return int(total * self._ns)
+
+
+def _prices(planned: PlannedAccess, measured: PriceList, call: float, work: _Work) -> PriceList:
     if isinstance(planned.operation, Concatenation):
         split = None if measured.cat is None else (measured.cat[2],)
         gather = measured.gather if planned.role is Role.READ else None
         return PriceList(split=split, gather=gather)
     if planned.role is Role.PASS and planned.bytes == 0:
-        each = 0 if measured.gather is None else 2 * measured.gather[1]
-        return PriceList(cover=(each,))
+        assert measured.gather is not None
+        base, each = measured.gather
+        kept = 2 * each + work.of_writers(planned.operation)
+        return PriceList(gather=(base + int(call), each), cover=(kept,))
     if planned.copied:
         return PriceList(gather=measured.gather)
     return measured
 
 
 def _join_costs(
-    planned: Mapping[str, PlannedAccess], measured: Mapping[str, PriceList], batch: int
+    planned: Mapping[str, PlannedAccess],
+    measured: Mapping[str, PriceList],
+    batch: int,
+    call: float,
 ) -> JoinCosts:
     """The medians over all selections that no layer reads."""
     slices, gathers, each = [], [], []
@@ -101,7 +162,7 @@ def _join_costs(
     if not slices:
         return JoinCosts()
     byte = float(np.median(each)) if each else 0.1
-    gather = float(np.median(gathers)) + _call_ns()
+    gather = float(np.median(gathers)) + call
     return JoinCosts(float(np.median(slices)), gather, max(byte, 1e-6))
 
 

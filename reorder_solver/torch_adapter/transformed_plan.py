@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reorder_solver.core.instance import Role
+from reorder_solver.core.prices import Mode
 from reorder_solver.torch_adapter.arrange import arrange
 from reorder_solver.torch_adapter.emitter import resolve
 from reorder_solver.torch_adapter.grouped import GroupedMix
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from reorder_solver.torch_adapter.facts import Facts
     from reorder_solver.torch_adapter.flow import BoolArray, IndexArray
     from reorder_solver.torch_adapter.operations import Operand
-    from reorder_solver.torch_adapter.program import Value
+    from reorder_solver.torch_adapter.program import Operation, Value
     from reorder_solver.torch_adapter.tensors import Tensors
 
 
@@ -102,11 +103,15 @@ class TransformedPlan(Plan):
         """Values with the same live channels, unless something else was decided."""
         return self.steps.same.numbered(self.tensors.stored())
 
-    def settled(self, ranks: IndexArray) -> Mapping[Value, int]:
-        """Channels leave where the rest is contiguous; elsewhere both values hold the same."""
+    def settled(self, ranks: IndexArray, modes: Mapping[Operation, Mode]) -> Mapping[Value, int]:
+        """Channels leave where the rest is contiguous, or where a copy of it was chosen.
+
+        Elsewhere both values hold the same.
+        """
         same = self.steps.same.copy()
         for edge in self.steps.optional:
-            if not self._is_slice(edge, ranks):
+            is_copied = modes.get(edge.target.operation) in (Mode.GATHER, Mode.CAT)
+            if not is_copied and not self._is_slice(edge, ranks):
                 same.union(edge.source, edge.target)
         return same.numbered(self.tensors.stored())
 
