@@ -269,6 +269,9 @@ class Plan(ABC):
         found: list[Part] = []
         for places in atoms.stretches():
             tensor = int(atoms.tensors[places[0]])
+            if not self.numbering.count(tensor):
+                # Nothing of it is stored: it is no tensor of the instance and takes no room.
+                continue
             channels = np.unique(atoms.channels[places[planned.wanted[places]]])
             number = self.numbering.number(tensor, channels)
             name = self.numbering.names[tensor]
