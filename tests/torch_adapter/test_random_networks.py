@@ -23,6 +23,12 @@ torch.set_num_threads(1)
 _FAST, _ALL = 150, 650
 
 
+@pytest.mark.parametrize("seed", [1103, 1146])
+def test_networks_that_once_failed(seed: int) -> None:
+    """Stretches of a concatenation of which nothing is stored were parts of an access."""
+    assert check_seed(seed).failure is None
+
+
 @pytest.mark.parametrize(
     "seed",
     [*range(_FAST), *(pytest.param(i, marks=pytest.mark.slow) for i in range(_FAST, _ALL))],
