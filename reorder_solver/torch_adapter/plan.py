@@ -146,7 +146,7 @@ class Plan(ABC):
         self.tensors = find_tensors(facts, end_to_end=end_to_end)
         self._storable = storable(facts)
         stored = np.zeros(self.tensors.count, dtype=np.bool_)
-        for value, mask in self.close(self.groups()).items():
+        for value, mask in self.close(self.loosest()).items():
             stored[self.tensors.numbers(value)[mask]] = True
         self.stored = int(stored.sum())
         self.numbering = Numbering(self.tensors, stored)
