@@ -124,7 +124,8 @@ class Pruned:
             try:
                 self._measure(found, options)
             except Exception as error:
-                found.failure = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+                first = (str(error).strip().splitlines() or [""])[0]
+                found.failure = f"{type(error).__name__}: {first}"
             yield found
 
     def _measure(self, found: Outcome, options: dict[str, Any]) -> None:
