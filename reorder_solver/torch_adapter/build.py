@@ -201,7 +201,8 @@ class Context:
             raise NotUnderstoodError("the channels are on several axes")
         if (argument, axis) not in self._adopted:
             flow = Flow.single(axis, self.size(argument, axis))
-            operation: Operation = stored(argument, axis) or Adopt(
+            written = self.program.captured.written
+            operation: Operation = stored(argument, axis, written) or Adopt(
                 argument, self.why_opaque_value(argument)
             )
             self._adopted[argument, axis] = self.new_value(
@@ -250,6 +251,8 @@ class Context:
         """The parameter or buffer behind an argument."""
         if not (isinstance(argument, fx.Node) and argument.op == "get_attr"):
             raise NotUnderstoodError("a weight is computed, not stored")
+        if argument.target in self.program.captured.written:
+            raise NotUnderstoodError(f"{argument.target} is written to by the model")
         found = self.program.captured.attributes[str(argument.target)]
         if not isinstance(found, torch.Tensor):
             raise NotUnderstoodError(f"{argument.target} is no tensor")

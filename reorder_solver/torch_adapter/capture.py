@@ -15,7 +15,8 @@ from formulations.warm_up import wait_for_all
 from reorder_solver.core.errors import InputError
 from reorder_solver.torch_adapter.errors import CaptureError
 from reorder_solver.torch_adapter.folding import fold, folded_from
-from reorder_solver.torch_adapter.functional import make_functional
+from reorder_solver.torch_adapter.functional import make_functional, written_argument
+from reorder_solver.torch_adapter.schema import bind
 from reorder_solver.torch_adapter.trainable import NormSetting, forgotten_dropouts, norm_settings
 
 #: Checks on sizes and types that hold for the captured graph but not once channels are dropped.
@@ -49,6 +50,8 @@ class Captured:
         Attributes that stand for a computation, in double precision here, and their types.
     norms : dict of str to NormSetting
         The batch norms of the model by name.
+    written : frozenset of str
+        Attributes that the model writes to.
     """
 
     graph: fx.Graph
@@ -59,6 +62,7 @@ class Captured:
     notes: tuple[str, ...]
     folded: dict[str, torch.dtype]
     norms: dict[str, NormSetting]
+    written: frozenset[str]
 
 
 def as_arguments(example_inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -108,7 +112,8 @@ def capture(model: nn.Module, example_inputs: Any) -> Captured:
         if node.op == "get_attr"
     }
     transient = {name for name, _ in module.named_buffers()} - set(module.state_dict())
-    folded = fold(graph, attributes)
+    written = _written(graph)
+    folded = fold(graph, attributes, written)
     if folded:
         notes.append(f"computed from parameters, now stored: {_some(sorted(folded))}")
     forgotten = forgotten_dropouts(model, graph)
@@ -126,7 +131,18 @@ def capture(model: nn.Module, example_inputs: Any) -> Captured:
         tuple(notes),
         folded,
         norm_settings(model),
+        written,
     )
+
+
+def _written(graph: fx.Graph) -> frozenset[str]:
+    """Names of the stored tensors that the graph writes to."""
+    targets = [
+        bind(node)[argument]
+        for node in graph.nodes
+        if (argument := written_argument(node)) is not None
+    ]
+    return frozenset(str(one.target) for one in targets if one.op == "get_attr")
 
 
 def _some(names: list[str]) -> str:

@@ -140,7 +140,7 @@ def _planned(
     also: dict[Value, BoolArray] = {}
     while revived := plan.revived():
         also |= {value: mask | also.get(value, False) for value, mask in revived.items()}
-        facts.spread_liveness(also)
+        facts = facts.with_live(also)
         plan = _plan(name, facts, transformations)
     pins, notes = plan.pins(), captured.notes
     joins = plan.joins

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from reorder_solver.torch_adapter.mixing import Mix
 from reorder_solver.torch_adapter.operations import Opaque
 from reorder_solver.torch_adapter.program import NotUnderstoodError
 from reorder_solver.torch_adapter.schema import schema_arguments
-from reorder_solver.torch_adapter.sizes import hint
+from reorder_solver.torch_adapter.sizes import size_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from torch import fx
 
     from reorder_solver.torch_adapter.flow import BoolArray, Flow, IndexArray
-    from reorder_solver.torch_adapter.operations import PerChannel, Place
+    from reorder_solver.torch_adapter.operations import ChannelWise, Place
     from reorder_solver.torch_adapter.program import Constants, Operation, Program, Value
 
 
@@ -61,20 +62,27 @@ class Facts:
         return self._live[value]
 
     def is_needed(self, node: fx.Node) -> bool:
-        """True if some result of the model depends on `node`."""
-        return node.op == "output" or node in self._needed
+        """True if `node` is a result of the model, or one depends on it."""
+        return node in self._needed
 
     def filler(self, value: Value) -> int:
         """A channel to read where none is wanted: an operator must read something."""
         return self._fillers.get(value, 0)
 
-    def evaluate(self, operation: PerChannel, sequence: IndexArray) -> Constants:
+    def evaluate(self, operation: ChannelWise, sequence: IndexArray) -> Constants:
         """What the operation makes of constants, NaN where that is no one number."""
+        # What depends on the number of samples is no constant.
+        batch = self.program.captured.batch
+        one, other = (self._evaluated(operation, sequence, batch + more) for more in (0, 1))
+        return np.where(one == other, one, np.nan)
+
+    def _evaluated(self, operation: ChannelWise, sequence: IndexArray, samples: int) -> Constants:
         output = operation.output
         assert output is not None
         try:
             with torch.no_grad():
-                result: Any = operation.lower(sequence, _Eager(self))  # type: ignore[arg-type]
+                eager: Any = _Eager(self, samples)
+                result: Any = operation.lower(sequence, eager)
         except _UnknownError:
             return np.full(sequence.size, np.nan)
         sizes = output.flow.sizes[sequence]
@@ -84,6 +92,12 @@ class Facts:
         lowest = np.minimum.reduceat(least, starts)
         highest = np.maximum.reduceat(most, starts)
         return np.where(lowest == highest, lowest, np.nan)
+
+    def with_live(self, also: Mapping[Value, BoolArray]) -> Facts:
+        """The same, with further channels taken for live."""
+        found = copy.copy(self)
+        found.spread_liveness(also)
+        return found
 
     def spread_liveness(
         self, also: Mapping[Value, BoolArray] | None = None
@@ -148,8 +162,9 @@ class Facts:
             if operation.output is None:
                 mask = np.ones(1, dtype=np.bool_)
                 assert isinstance(operation, Opaque)
-                if operation.node.op != "output" and operation.node not in wanted_nodes:
+                if not operation.is_result and operation.node not in wanted_nodes:
                     continue
+                wanted_nodes.add(operation.node)
             else:
                 mask = live[operation.output] = operation.widen(live[operation.output], self)
                 if not mask.any():
@@ -171,13 +186,14 @@ class _UnknownError(Exception):
 class _Eager:
     """Runs an operation on constants, where the emitter would write it down."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Facts, samples: int) -> None:
         self.facts = facts
+        self._samples = samples
 
     def get(self, value: Value, sequence: IndexArray) -> torch.Tensor:
         """The channels, each filled with its constant."""
         numbers = torch.from_numpy(self.facts.constants(value)[sequence])
-        shape = [hint(size) for size in value.example.shape]
+        shape = [size_for(size, self._samples) for size in value.example.shape]
         sizes = value.flow.sizes[sequence]
         shape[value.flow.axis] = int(sizes.sum())
         column = [1] * len(shape)
@@ -193,12 +209,14 @@ class _Eager:
     def original(self, node: fx.Node) -> Any:
         """A stored tensor or a size."""
         if node.op == "get_attr":
+            if node.target in self.facts.program.captured.written:
+                raise _UnknownError
             tensor = self.facts.attribute(str(node.target)).detach()
             return tensor.to(_precise(tensor.dtype))
         found = node.meta.get("val")
-        if isinstance(found, torch.Tensor) or found is None:
+        if not isinstance(found, int | torch.SymInt):
             raise _UnknownError
-        return hint(found)
+        return size_for(found, self._samples)
 
     def parameter(self, name: str, indices: Mapping[int, IndexArray]) -> torch.Tensor:
         """Part of a stored tensor."""

@@ -14,7 +14,7 @@ from torch import fx, nn
 from reorder_solver.torch_adapter.schema import operator_name, schema_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 _SUFFIX = "_folded"
 
@@ -30,7 +30,9 @@ _SHAPES = frozenset(
 )  # fmt: skip
 
 
-def fold(graph: fx.Graph, attributes: dict[str, Any]) -> dict[str, torch.dtype]:
+def fold(
+    graph: fx.Graph, attributes: dict[str, Any], written: Collection[str]
+) -> dict[str, torch.dtype]:
     """Replace computations on stored tensors by their results, where those take no more room.
 
     Parameters
@@ -38,6 +40,8 @@ def fold(graph: fx.Graph, attributes: dict[str, Any]) -> dict[str, torch.dtype]:
     graph : torch.fx.Graph
         Changed, and so are the `attributes`, which get the results in double precision.
     attributes : dict of str to object
+    written : collection of str
+        Those that the model writes to: they do not stay what they are.
 
     Returns
     -------
@@ -45,7 +49,7 @@ def fold(graph: fx.Graph, attributes: dict[str, Any]) -> dict[str, torch.dtype]:
         The names of the results and the types that they have in the model. A name is that of
         the only tensor it is made of if nothing else uses that one, or else a new one.
     """
-    fixed = _fixed_nodes(graph, attributes)
+    fixed = _fixed_nodes(graph, {k: v for k, v in attributes.items() if k not in written})
     precise = {name: _precise(one) for name, one in attributes.items()}
     values: dict[fx.Node, Any] = {}
     found: dict[str, torch.dtype] = {}

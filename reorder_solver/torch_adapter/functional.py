@@ -38,7 +38,7 @@ def make_functional(graph: fx.Graph) -> bool:
     place = {node: number for number, node in enumerate(nodes)}
     memory = _shared_memory(nodes)
     for node in nodes:
-        written = _written(node)
+        written = written_argument(node)
         if written is None:
             continue
         pure = _pure_operator(node)
@@ -60,7 +60,7 @@ def _looked_at_later(other: fx.Node, writer: fx.Node, place: dict[fx.Node, int])
     return place[other] < place[writer] and any(place[u] > place[writer] for u in other.users)
 
 
-def _written(node: fx.Node) -> str | None:
+def written_argument(node: fx.Node) -> str | None:
     """Name of the argument that an operator writes to."""
     if node.op != "call_function":
         return None

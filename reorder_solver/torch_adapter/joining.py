@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,9 @@ def join(operation: Concatenation, sequence: IndexArray, emitter: Emitter) -> fx
     return made
 
 
-class _Way:
+class _Way(ABC):
+    """One way to write a concatenation."""
+
     def __init__(self, operation: Concatenation, sequence: IndexArray, emitter: Emitter) -> None:
         self.operation = operation
         self.sequence = sequence
@@ -82,13 +85,13 @@ class _Way:
     def _written(self) -> int:
         return sum(self._bytes(value, channels.size) for value, channels in self.pieces)
 
+    @abstractmethod
     def cost(self, costs: JoinCosts) -> float:
         """In the unit of `costs`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def emit(self) -> fx.Node:
         """Write it down."""
-        raise NotImplementedError
 
 
 class _Slices(_Way):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reorder_solver.torch_adapter.functional import written_argument
 from reorder_solver.torch_adapter.joining import join
 from reorder_solver.torch_adapter.program import Operation, Source, chosen, marked
 
@@ -51,6 +52,11 @@ class Opaque(Operation):
         self.node = node
         self.reason = reason
         self._sources = tuple(sources)
+
+    @property
+    def is_result(self) -> bool:
+        """True for the model's output and for what it writes to its buffers or inputs."""
+        return self.node.op == "output" or written_argument(self.node) is not None
 
     def sources(self) -> Sequence[Source]:
         """Every argument with channels."""
@@ -125,7 +131,50 @@ class Select(Operation):
         return emitter.get(self.source, self.index[sequence])
 
 
-class PerChannel(Operation):
+class ChannelWise(Operation):
+    """Makes each output channel of given channels of its operands.
+
+    Attributes
+    ----------
+    operands : tuple of Operand
+        An index of None stands for an operand that is used as a whole.
+    """
+
+    operands: tuple[Operand, ...]
+
+    def sources(self) -> Sequence[Source]:
+        """The operands."""
+        return [Source(operand.value, operand.index) for operand in self.operands]
+
+    def needs(self, live: BoolArray, facts: Facts) -> list[tuple[Value, BoolArray]]:
+        """Of each operand the channels that belong to live ones."""
+        found: list[tuple[Value, BoolArray]] = []
+        sequence = np.flatnonzero(live)
+        for operand in self.operands:
+            if operand.index is None:
+                mask = np.full(operand.value.channels, sequence.size > 0)
+            else:
+                mask = marked(operand.value.channels, chosen(operand.index, sequence))
+            found.append((operand.value, mask))
+        return found
+
+    def constants(self, facts: Facts) -> Constants:
+        """What becomes of channels made of constants alone."""
+        assert self.output is not None
+        found = np.full(self.output.channels, np.nan)
+        known = np.ones(self.output.channels, dtype=np.bool_)
+        for operand in self.operands:
+            if operand.index is None:
+                return found
+            numbers = facts.constants(operand.value)[operand.index]
+            known &= (operand.index < 0) | ~np.isnan(numbers)
+        if known.any():
+            sequence = np.flatnonzero(known)
+            found[sequence] = facts.evaluate(self, sequence)
+        return found
+
+
+class PerChannel(ChannelWise):
     """An operator that makes each output channel of given channels of its operands.
 
     Parameters
@@ -168,42 +217,14 @@ class PerChannel(Operation):
         self.settled = settled
         self.element = element
 
-    def sources(self) -> Sequence[Source]:
-        """The operands."""
-        return [Source(operand.value, operand.index) for operand in self.operands]
-
-    def needs(self, live: BoolArray, facts: Facts) -> list[tuple[Value, BoolArray]]:
-        """Of each operand the channels that belong to live ones."""
-        found: list[tuple[Value, BoolArray]] = []
-        sequence = np.flatnonzero(live)
-        for operand in self.operands:
-            if operand.index is None:
-                mask = np.full(operand.value.channels, sequence.size > 0)
-            else:
-                mask = marked(operand.value.channels, chosen(operand.index, sequence))
-            found.append((operand.value, mask))
-        return found
-
     def constants(self, facts: Facts) -> Constants:
         """What the operator makes of constants."""
-        assert self.output is not None
-        found = np.full(self.output.channels, np.nan)
-        known = np.ones(self.output.channels, dtype=np.bool_)
-        zero = np.zeros(self.output.channels, dtype=np.bool_)
-        for operand in self.operands:
-            constants = facts.constants(operand.value)
-            if operand.index is None:
-                known &= False
-                continue
-            here = operand.index >= 0
-            numbers = np.where(here, constants[operand.index], 0.0)
-            known &= ~np.isnan(numbers)
-            zero |= here & (numbers == 0)
-        if known.any():
-            sequence = np.flatnonzero(known)
-            found[sequence] = facts.evaluate(self, sequence)
+        found = super().constants(facts)
         if self.absorbing:
-            found[zero] = 0.0
+            for operand in self.operands:
+                if operand.index is not None:
+                    zero = facts.constants(operand.value)[operand.index] == 0
+                    found[zero & (operand.index >= 0)] = 0.0
         if self.settled is not None:
             found = np.where(np.isnan(found), self.settled(facts), found)
         return found

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from reorder_solver.core.prices import Objective
+from reorder_solver.core.result import StopReason
 from reorder_solver.solve import solve
 from reorder_solver.torch_adapter.capture import as_arguments
 from reorder_solver.torch_adapter.pricing import with_prices
@@ -48,6 +50,19 @@ class SolverSettings:
             threads=self.threads,
         )
 
+    def without(self, seconds: float) -> SolverSettings | None:
+        """The settings with less time; None if none is left."""
+        if self.time_limit is None:
+            return self
+        left = self.time_limit - seconds
+        return replace(self, time_limit=left) if left > 0 else None
+
+    def after(self, result: Result) -> SolverSettings | None:
+        """The settings for what follows a result; None if that must be nothing."""
+        if result.stop_reason is StopReason.INTERRUPTED:
+            return None
+        return self.without(result.times["total"])
+
     def priced(self, extraction: Extraction, example_inputs: Any) -> Extraction:
         """The extraction with prices, if the objective needs them."""
         if Objective.parse(self.objective) is not Objective.LATENCY:
@@ -62,9 +77,7 @@ class SolverSettings:
         return with_prices(
             extraction,
             batch=max(1, len(tensors[0]) if tensors[0].ndim else 1),
-            memory_format="channels_last"
-            if last and not images[0].is_contiguous()
-            else "contiguous",
+            memory_format="channels_last" if last else "contiguous",
             threads=torch.get_num_threads(),
         )
 
@@ -75,28 +88,33 @@ def best_transformed(
     """The cheapest way found to lay a model out with the transformations allowed.
 
     Shared copies are planned by bytes, for the layout with the fewest; they are kept if the
-    problem with them has the cheaper solution.
+    problem with them has the cheaper solution. The time limit is for all solving together; after
+    an interruption, the best so far is returned.
     """
     extraction = settings.priced(plain.transformed(allowed), example_inputs)
     result = settings.solve(extraction)
     if not allowed.share or not result.cost:
         return extraction, result
+    left = settings.after(result)
     fewest = result
-    if Objective.parse(settings.objective) is not Objective.BYTES:
-        fewest = settings.bytes().solve(extraction)
-    if fewest.layout is None:
+    if left is not None and Objective.parse(settings.objective) is not Objective.BYTES:
+        fewest = left.bytes().solve(extraction)
+        left = left.after(fewest)
+    if left is None or fewest.layout is None:
         return extraction, result
+    begin = time.perf_counter()
     copies = shared_copies(
         extraction.plan,
         fewest.layout,
-        time_limit=settings.time_limit,
+        time_limit=left.time_limit,
         seed=settings.seed,
         threads=settings.threads,
     )
-    if not copies:
+    left = left.without(time.perf_counter() - begin)
+    if left is None or not copies:
         return extraction, result
     shared = settings.priced(extraction.with_copies(copies, allowed), example_inputs)
-    rival = settings.solve(shared)
+    rival = left.solve(shared)
     if _total(shared, rival, settings) < _total(extraction, result, settings):
         return shared, rival
     return extraction, result

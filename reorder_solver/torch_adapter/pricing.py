@@ -13,7 +13,7 @@ from reorder_solver.core.instance import Role
 from reorder_solver.core.prices import PriceList
 from reorder_solver.torch_adapter.joining import JoinCosts
 from reorder_solver.torch_adapter.mixing import Mix
-from reorder_solver.torch_adapter.operations import Concatenation, PerChannel
+from reorder_solver.torch_adapter.operations import ChannelWise, Concatenation
 from reorder_solver.torch_adapter.prices import calibrate_sites, sites_of
 from reorder_solver.torch_adapter.sizes import elements
 
@@ -113,13 +113,13 @@ class _Work:
 
     def of_writers(self, operation: Operation | None) -> int:
         """Nanoseconds for one channel more in every layer that an operation adds up."""
-        if not isinstance(operation, PerChannel):
+        if not isinstance(operation, ChannelWise):
             return 0
         total = 0.0
         for operand in operation.operands:
             value: Value = operand.value
             # Between the layer and the sum there is mostly a normalisation.
-            while isinstance(value.operation, PerChannel) and len(value.operation.operands) == 1:
+            while isinstance(value.operation, ChannelWise) and len(value.operation.operands) == 1:
                 value = value.operation.operands[0].value
             if isinstance(value.operation, Mix):
                 layer = value.operation

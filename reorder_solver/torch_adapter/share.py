@@ -123,6 +123,11 @@ def _nodes(operations: Iterable[Operation | None]) -> Iterable[fx.Node]:
         yield operation.node
 
 
+def _can_move(operation: Operation | None) -> bool:
+    """True if an operation may read a copy; kinds of their own may know their source otherwise."""
+    return isinstance(operation, Mix | GroupedMix) or (type(operation) is PerChannel)
+
+
 def _readers_by_value(plan: Plan, nodes: dict[Value, fx.Node]) -> dict[Value, list[str]]:
     """Per stored value the accesses that may read a copy instead: they have one part."""
     found: dict[Value, list[str]] = defaultdict(list)
@@ -133,7 +138,7 @@ def _readers_by_value(plan: Plan, nodes: dict[Value, fx.Node]) -> dict[Value, li
             planned.role is Role.READ
             and planned.bytes > 0
             and not planned.copied
-            and isinstance(planned.operation, Mix | GroupedMix | PerChannel)
+            and _can_move(planned.operation)
         )
         if leaves and parts[access_id] == 1 and base in nodes:
             found[base].append(access_id)

@@ -16,6 +16,14 @@ def hint(size: Any) -> Any:
     return size
 
 
+def size_for(size: Any, samples: int) -> Any:
+    """A size in a run with another number of samples, on which all symbolic sizes depend."""
+    if isinstance(size, torch.SymInt):
+        formula = size.node.expr
+        return int(formula.xreplace(dict.fromkeys(formula.free_symbols, samples)))
+    return size
+
+
 def elements(example: torch.Tensor) -> int:
     """Number of elements in the captured run."""
     return math.prod(int(hint(size)) for size in example.shape)

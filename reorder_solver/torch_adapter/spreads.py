@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from reorder_solver.torch_adapter.operations import Operand, PerChannel
+from reorder_solver.torch_adapter.operations import ChannelWise, Operand
 from reorder_solver.torch_adapter.program import NotUnderstoodError
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _expression(size: Any) -> Any:
     return size.node.expr.expand() if isinstance(size, torch.SymInt) else size
 
 
-class Bundle(PerChannel):
+class Bundle(ChannelWise):
     """Each output channel is made of several channels of one source.
 
     Parameters
@@ -189,7 +189,7 @@ class Bundle(PerChannel):
         self._finish = finish
         rows = np.moveaxis(labels, axis, -1).reshape(-1, labels.shape[axis])
         operands = [Operand(("self", None), source, row) for row in rows]
-        super().__init__(None, operands)  # type: ignore[arg-type]
+        self.operands = tuple(operands)
 
     def lower(self, sequence: IndexArray, emitter: Emitter) -> Any:
         """The source's channels, bundled."""

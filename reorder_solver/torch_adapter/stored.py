@@ -11,7 +11,7 @@ from reorder_solver.torch_adapter.program import Operation
 from reorder_solver.torch_adapter.schema import bind, operator_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from reorder_solver.torch_adapter.emitter import Emitter
     from reorder_solver.torch_adapter.facts import Facts
@@ -66,12 +66,15 @@ class Stored(Operation):
         return emitter.call(self.node, replaced)
 
 
-def stored(node: fx.Node, axis: int) -> Stored | None:
-    """What makes a value of a parameter whose channels are on `axis` of `node`, if it is one."""
+def stored(node: fx.Node, axis: int, written: Collection[str]) -> Stored | None:
+    """What makes a value of a parameter whose channels are on `axis` of `node`, if it is one.
+
+    None for what the model writes to as well: that does not stay what it is.
+    """
     source = node
     if operator_name(node) == "aten.expand.default" and isinstance(node.args[0], fx.Node):
         source = node.args[0]
-    if source.op != "get_attr" or source.meta.get("val") is None:
+    if source.op != "get_attr" or source.meta.get("val") is None or source.target in written:
         return None
     before, after = source.meta["val"], node.meta["val"]
     own = axis - after.ndim + before.ndim

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reorder_solver.torch_adapter.emitter import resolve
-from reorder_solver.torch_adapter.operations import Concatenation, Opaque, PerChannel, Select
+from reorder_solver.torch_adapter.operations import ChannelWise, Concatenation, Opaque, Select
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,7 +132,7 @@ class Tensors:
             return
         if isinstance(operation, Concatenation) and operation not in self._fresh:
             self._lay(operation, output)
-        elif isinstance(operation, PerChannel):
+        elif isinstance(operation, ChannelWise):
             self._follow(operation, output)
         else:
             self._start(output)
@@ -181,7 +181,7 @@ class Tensors:
             self._start(base)
         return self.atoms(value)
 
-    def _follow(self, operation: PerChannel, output: Value) -> None:
+    def _follow(self, operation: ChannelWise, output: Value) -> None:
         operands = [
             operand
             for operand in operation.operands

@@ -20,7 +20,7 @@ from reorder_solver.torch_adapter.arrange import arrange
 from reorder_solver.torch_adapter.emitter import resolve
 from reorder_solver.torch_adapter.grouped import GroupedMix
 from reorder_solver.torch_adapter.mixing import Mix
-from reorder_solver.torch_adapter.operations import Concatenation, PerChannel, Select
+from reorder_solver.torch_adapter.operations import ChannelWise, Concatenation, Select
 from reorder_solver.torch_adapter.plan import (
     Plan,
     PlannedAccess,
@@ -242,7 +242,7 @@ class _Steps:
         edges: list[Edge] = []
         for operation in live_operations(self._facts):
             output = operation.output
-            if isinstance(operation, PerChannel) and output is not None:
+            if isinstance(operation, ChannelWise) and output is not None:
                 for operand in operation.operands:
                     source, _ = resolve(operand.value)
                     if not self._follows(operand, output):
@@ -280,7 +280,7 @@ class _Steps:
         """
         found: dict[Value, list[int]] = defaultdict(list)
         for operation in live_operations(self._facts):
-            if isinstance(operation, PerChannel):
+            if isinstance(operation, ChannelWise):
                 continue
             output = operation.output
             mask = np.ones(1, np.bool_) if output is None else self._facts.live(output)

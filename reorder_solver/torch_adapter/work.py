@@ -118,8 +118,7 @@ def weight_name(operation: Operation) -> str | None:
         return operation.weights.name
     if not isinstance(operation, Opaque | PerChannel):
         return None
-    # An operation may stand for several operators, and then has no node of its own.
-    node: fx.Node | None = operation.node
+    node = operation.node
     if node is None or node.op != "call_function" or not str(node.target).startswith(_LAYERS):
         return None
     weight = bind(node)["weight"]
