@@ -126,13 +126,6 @@ class _Declared:
         return found
 
 
-def kept_columns(weight: torch.Tensor) -> Kept:
-    """True for every index on axis 1 of `weight` where something is not exactly zero."""
-    others = [axis for axis in range(weight.ndim) if axis != 1]
-    found: Kept = (weight.detach() != 0).sum(dim=others).cpu().numpy() > 0
-    return found
-
-
 def _read_masks(model: nn.Module, masks: Masks) -> Iterator[tuple[nn.Module, Side, Kept]]:
     if not isinstance(masks, Mapping):
         raise InputError("masks must be a mapping from module names to {'input': kept}")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.cluster.hierarchy import DisjointSet
 
 from reorder_solver.core.instance import Role
 from reorder_solver.core.prices import Mode
@@ -28,10 +29,9 @@ from reorder_solver.torch_adapter.plan import (
     live_operations,
     planned_read,
 )
-from reorder_solver.torch_adapter.union_find import UnionFind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from reorder_solver.torch_adapter.facts import Facts
     from reorder_solver.torch_adapter.flow import BoolArray, IndexArray
@@ -101,26 +101,38 @@ class TransformedPlan(Plan):
 
     def groups(self) -> Mapping[Value, int]:
         """Values with the same live channels, unless something else was decided."""
-        return self.steps.same.numbered(self.tensors.stored())
+        return self._numbered(())
 
     def settled(self, ranks: IndexArray, modes: Mapping[Operation, Mode]) -> Mapping[Value, int]:
         """Channels leave where the rest is contiguous, or where a copy of it was chosen.
 
         Elsewhere both values hold the same.
         """
-        same = self.steps.same.copy()
-        for edge in self.steps.optional:
-            is_copied = modes.get(edge.target.operation) in (Mode.GATHER, Mode.CAT)
-            if not is_copied and not self._is_slice(edge, ranks):
-                same.union(edge.source, edge.target)
-        return same.numbered(self.tensors.stored())
+        stays = [
+            edge
+            for edge in self.steps.optional
+            if modes.get(edge.target.operation) not in (Mode.GATHER, Mode.CAT)
+            and not self._is_slice(edge, ranks)
+        ]
+        return self._numbered(stays)
 
     def loosest(self) -> Mapping[Value, int]:
         """Both values of each such step hold the same."""
-        same = self.steps.same.copy()
-        for edge in self.steps.optional:
-            same.union(edge.source, edge.target)
-        return same.numbered(self.tensors.stored())
+        return self._numbered(self.steps.optional)
+
+    def _numbered(self, joined: Iterable[Edge]) -> dict[Value, int]:
+        """For each stored value the number of its group, where further edges join groups."""
+        groups = DisjointSet(self.tensors.stored())
+        for first, *others in self.steps.same.subsets():
+            for other in others:
+                groups.merge(first, other)
+        for edge in joined:
+            groups.merge(edge.source, edge.target)
+        numbers: dict[Value, int] = {}
+        return {
+            value: numbers.setdefault(groups[value], len(numbers))
+            for value in self.tensors.stored()
+        }
 
     def _is_slice(self, edge: Edge, ranks: IndexArray) -> bool:
         """True if what stays is one run among what the source holds."""
@@ -152,11 +164,11 @@ class TransformedPlan(Plan):
     def accesses(self) -> Sequence[PlannedAccess]:
         """Reads, copies, and the steps at which channels may leave."""
         found: list[PlannedAccess] = []
-        moved = {self.steps.same.find(edge.target): edge for edge in self.steps.hoisted}
+        moved = {self.steps.same[edge.target]: edge for edge in self.steps.hoisted}
         for operation in live_operations(self.facts):
             if isinstance(operation, Mix | GroupedMix):
                 read = planned_read(self.facts, operation)
-                edge = moved.pop(self.steps.same.find(resolve(read.source)[0]), None)
+                edge = moved.pop(self.steps.same[resolve(read.source)[0]], None)
                 found.append(read if edge is None else self._hoisted(edge, read))
             elif isinstance(operation, Concatenation) and self._allowed.fuse:
                 found += self._fills(operation)
@@ -212,8 +224,8 @@ class _Steps:
 
     Attributes
     ----------
-    same : UnionFind of Value
-        Values that hold the same channels.
+    same : DisjointSet of Value
+        Values that hold the same channels are in one class.
     hoisted : list of Edge
         Where the choice of channels of the only reader behind is made.
     optional : list of Edge
@@ -221,7 +233,7 @@ class _Steps:
     """
 
     def __init__(self, facts: Facts, tensors: Tensors, allowed: Transformations) -> None:
-        self.same: UnionFind[Value] = UnionFind()
+        self.same = DisjointSet(tensors.stored())
         self.hoisted: list[Edge] = []
         self.optional: list[Edge] = []
         self._facts = facts
@@ -229,11 +241,11 @@ class _Steps:
         self._allowed = allowed
         edges = self._unite()
         consumers = self._consumers(edges)
-        entries = Counter(self.same.find(edge.target) for edge in edges)
+        entries = Counter(self.same[edge.target] for edge in edges)
         decided = [self._decide(edge, consumers, entries) for edge in edges]
         for edge, where in zip(edges, decided, strict=True):
             if where is None:
-                self.same.union(edge.source, edge.target)
+                self.same.merge(edge.source, edge.target)
             else:
                 where.append(edge)
 
@@ -248,7 +260,7 @@ class _Steps:
                     if not self._follows(operand, output):
                         continue
                     if self._numbers(source) == self._numbers(output):
-                        self.same.union(source, output)
+                        self.same.merge(source, output)
                     else:
                         edges.append(Edge(source, operand, output))
             elif isinstance(operation, Concatenation) and not self._allowed.fuse:
@@ -256,10 +268,8 @@ class _Steps:
                 for value in operation.operands:
                     base, _ = resolve(value)
                     if self._facts.live(base).any():
-                        self.same.union(base, output)
-        return [
-            edge for edge in edges if self.same.find(edge.source) != self.same.find(edge.target)
-        ]
+                        self.same.merge(base, output)
+        return [edge for edge in edges if self.same[edge.source] != self.same[edge.target]]
 
     def _follows(self, operand: Operand, output: Value) -> bool:
         if operand.index is None or (operand.index < 0).any():
@@ -290,16 +300,16 @@ class _Steps:
             for value, wanted in operation.needs(mask, self._facts):
                 if wanted.any():
                     size = 0 if copies else channel_bytes(self._facts.program, value, wanted)
-                    found[self.same.find(resolve(value)[0])].append(size)
+                    found[self.same[resolve(value)[0]]].append(size)
         for edge in edges:
-            found[self.same.find(edge.source)].append(edge.bytes(self._facts))
+            found[self.same[edge.source]].append(edge.bytes(self._facts))
         return found
 
     def _decide(
         self, edge: Edge, consumers: dict[Value, list[int]], entries: Counter[Value]
     ) -> list[Edge] | None:
         """Where to file an edge; None if both its values are to hold the same channels."""
-        group = self.same.find(edge.target)
+        group = self.same[edge.target]
         alone = len(consumers[group]) == 1 and entries[group] == 1
         if alone and edge.bytes(self._facts) <= consumers[group][0]:
             return self.hoisted if self._allowed.hoist else None
