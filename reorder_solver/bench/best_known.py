@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("file", "digest", "objective", "cost", "bound", "proven", "found_by", "date")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DATE = re.compile(r"\d{4}(-\d{2}-\d{2})?")
 _YES = {"yes": True, "no": False}
 
 
@@ -46,7 +46,7 @@ class BestKnown:
     found_by : str
         Backend and version, a construction, or a publication.
     date : str
-        ISO 8601, of the last improvement.
+        ISO 8601, of the last improvement; a year alone for publications.
     """
 
     file: str
@@ -157,7 +157,7 @@ def _row(row: Mapping[str, str | None]) -> BestKnown:
     if text["proven"] not in _YES:
         raise InputError(f"proven must be yes or no, got {shown(text['proven'])}")
     if not _DATE.fullmatch(text["date"]):
-        raise InputError(f"date must be like 2026-01-31, got {shown(text['date'])}")
+        raise InputError(f"date must be like 2026-01-31 or 2026, got {shown(text['date'])}")
     one = BestKnown(
         file=text["file"],
         digest=text["digest"],

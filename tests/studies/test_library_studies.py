@@ -82,7 +82,7 @@ def test_published_values_count_first_runs(load: Any, matrix: Path, tmp_path: Pa
     assert module.main(arguments) == 0
     (row,) = read_best_known(table).values()
     assert (row.file, row.objective, row.cost, row.proven) == ("q1", Objective.RUNS, 1, True)
-    assert row.found_by.startswith("Concorde")
+    assert row.found_by.startswith("published")
 
 
 def test_upscale_study_without_the_package(
