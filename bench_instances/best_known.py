@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 import reorder_solver as rs
+from reorder_solver.backends import backend_class
 from reorder_solver.bench.best_known import (
     BestKnown,
     better,
@@ -79,10 +80,17 @@ def solved(
     rs.verify(instance, result)
     if result.proof is not None:
         rs.check_proof(instance, result)
-    by = f"{backend} {rs.__version__}, {seconds:g} s"
+    by = f"{backend} {_version(backend)}, {seconds:g} s"
     if start is not None and result.cost == rs.evaluate(instance, start, objective).total:
         by = f"hidden layout; bound: {by}"
     return row(label, result, by, date)
+
+
+def _version(backend: str) -> str:
+    """Of the solver that a peer calls, else of this package."""
+    found = backend_class(backend)
+    peer = " ".join(f"{name} {number}" for name, number in found.versions().items())
+    return f"({peer})" if found.licence is not None else rs.__version__
 
 
 def constructed(
