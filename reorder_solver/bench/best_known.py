@@ -106,6 +106,10 @@ def better(old: BestKnown | None, new: BestKnown) -> BestKnown:
     cheaper = old if _rank(old) <= _rank(new) else new
     proven = old.proven or new.proven or (bound is not None and bound == cheaper.cost)
     found = replace(cheaper, lower_bound=bound, proven=proven)
+    if proven and not cheaper.proven:
+        # The cost is one's merit, the proof the other's.
+        prover = max((old, new), key=lambda each: each.lower_bound or 0)
+        found = replace(found, found_by=f"{cheaper.found_by}; proven by {prover.found_by}")
     # Old where nothing got better: a second look is no discovery.
     unchanged = (old.cost, old.lower_bound, old.proven) == (found.cost, bound, proven)
     return old if unchanged else replace(found, file=new.file, date=new.date)
