@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Run the engine; what it prints itself goes nowhere."""
+    # Ctrl-C is the parent's to hear, which then ends this process. They stay in one process
+    # group, so that whoever ends the group ends both.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Beside this file lie modules of this package, which are no packages of their own.
     sys.path.remove(str(Path(__file__).parent))
     # C code writes to descriptor 1, whatever sys.stdout is.

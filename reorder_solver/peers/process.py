@@ -77,8 +77,6 @@ def run_engine(
         stderr=subprocess.DEVNULL,
         # The child finds the same packages, wherever this process has them from.
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-        # Ctrl-C on the terminal is ours to hear; the child is killed below.
-        start_new_session=True,
     )
     heard: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(child, heard), daemon=True).start()
