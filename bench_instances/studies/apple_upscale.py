@@ -7,8 +7,9 @@ The package is Apple's, under a licence of its own; it is run as installed, and 
 part of this one. Every exporter gets the same masked network (random weights, every layer drops
 its own inputs of smallest norm). Printed per export: bytes that copies write in one run (batch 1,
 counted alike for all), in parts of theirs without reordering; seconds to compute the order (theirs
-trace the network in that time, ours do not) and to export altogether; and the largest error against the masked model, relative to its output, in double precision. ``ours``
-is ``export="optimal"``. Exit code 3 if the package is missing.
+trace the network in that time, ours do not) and to export altogether; and the largest error against
+the masked model, relative to its output, in double precision. ``ours`` is ``export="optimal"``.
+Exit code 3 if the package is missing.
 """
 
 from __future__ import annotations
