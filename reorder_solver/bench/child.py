@@ -17,28 +17,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import reorder_solver as rs
+    from reorder_solver.backends.base import Backend
 
 #: Between two progress messages, seconds: solvers may report thousands of improvements.
 _QUIET = 0.02
 #: Beyond the memory limit, which the supervisor watches: a net for what grows between two looks.
 _NET_BYTES = 1 << 30
 
-#: Three accesses in general position: loads and compiles what a backend needs before the clock.
+#: Six accesses that overlap in part: loads what a backend needs before the clock starts.
 _WARM_UP = {
     "format": "channel-ordering",
     "version": 1,
     "name": "warm-up",
-    "tensors": [{"id": "t", "channels": 7}],
+    "tensors": [{"id": "t", "channels": 14}],
     "accesses": [
         {
-            "id": name,
+            "id": channels,
             "parts": [{"tensor": "t", "channels": channels}],
             "bytes": 2,
             "prices": {"gather": [10, 1], "cat": [10, 1, 1], "cover": [3], "split": [5]},
         }
-        for name, channels in (("a", "0,3,4,6"), ("b", "1,3,5-6"), ("c", "2,4-6"))
+        for channels in ("0,3,6-9,12", "1,3,5-6,8", "2,4-7,11", "0-2,9,13", "3-4,8,10", "5,11-13")
     ],
 }
+#: Seconds that compiling may take where no cache has the kernels yet.
+_COMPILING = 150.0
 
 
 def main() -> None:
@@ -107,7 +110,7 @@ def _run(job: dict[str, Any], send: Callable[..., None]) -> None:
     instance = instance_from_json(job["instance"])
     backend = make_backend(job["backend"])
     if type(backend).__module__.startswith("reorder_solver."):
-        _warm_up(job, solve)
+        _warm_up(job, backend, solve)
     trace: list[tuple[float, int | None, int | None]] = []
     sent = 0.0
 
@@ -154,15 +157,22 @@ def _answer(result: rs.Result, wall: float, cpu: float) -> dict[str, Any]:
     }
 
 
-def _warm_up(job: dict[str, Any], solve: Callable[..., rs.Result]) -> None:
+def _warm_up(job: dict[str, Any], backend: Backend, solve: Callable[..., rs.Result]) -> None:
     from contextlib import suppress
 
+    from formulations.warm_up import wait_for_all
     from reorder_solver.core.errors import ReorderSolverError
+    from reorder_solver.core.limits import Deadline
     from reorder_solver.formats.instance_json import instance_from_json
 
+    if backend.leaves_ties or "numba" in backend.requires:
+        from reorder_solver.backends.search.warm_up import kernels_ready
+
+        kernels_ready(Deadline(_COMPILING))
     tiny = instance_from_json(json.dumps(_WARM_UP))
     with suppress(ReorderSolverError):
-        solve(tiny, objective=job["objective"], backend=job["backend"], time_limit=30.0)
+        solve(tiny, objective=job["objective"], backend=backend, time_limit=30.0)
+    wait_for_all()
 
 
 def _limit_memory(limit: int | None) -> None:
