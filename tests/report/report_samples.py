@@ -1,0 +1,176 @@
+"""Stores for the tests of reports: made by hand, with every outcome, or of hostile strings."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import reorder_solver as rs
+from reorder_solver.bench.record import Configuration, Outcome, Record
+from reorder_solver.bench.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DIGESTS = {name: letter * 64 for name, letter in zip("abcdef", "abcdef", strict=True)}
+
+
+def run(
+    instance: str = "a",
+    backend: str = "auto",
+    *,
+    cost: int | None = 10,
+    bound: int | None = None,
+    outcome: Outcome | None = None,
+    time: float = 1.0,
+    **other: Any,
+) -> Record:
+    """A record; `other` sets fields of it and of its configuration."""
+    configuration = Configuration(
+        instance=other.pop("digest", None) or DIGESTS[instance],
+        backend=backend,
+        objective=other.pop("objective", "bytes"),
+        seed=other.pop("seed", 0),
+        time_limit=other.pop("time_limit", 10.0),
+        threads=other.pop("threads", 1),
+        memory_limit=other.pop("memory_limit", None),
+        version=other.pop("version", "1.0"),
+    )
+    if outcome is None:
+        outcome = Outcome.NO_SOLUTION if cost is None else Outcome.SOLVED
+    status = None
+    if outcome is Outcome.SOLVED:
+        status = "optimal" if cost == bound else "feasible"
+    elif outcome in (Outcome.INFEASIBLE, Outcome.NO_SOLUTION):
+        status = outcome.value
+    fields: dict[str, Any] = {
+        "name": f"instance-{instance}",
+        "family": "family",
+        "source": f"{instance}.json",
+        "sizes": {"tensors": 1, "channels": 8, "accesses": 3, "wanted": 12},
+        "status": status,
+        "stop_reason": "proven" if status == "optimal" else None,
+        "times": {"presolve": 0.01, "solve": time, "total": time, "wall": time, "cpu": time},
+        "started": "2026-01-02T03:04:05+00:00",
+        "machine": {"cpu": "a processor", "cores": 2, "memory": 2**33, "python": "3.11.7"},
+        "versions": {"reorder-solver": "0.1.0", "numpy": "2.0"},
+        "peak_memory": 2**27,
+        **other,
+    }
+    return Record(configuration, outcome=outcome, cost=cost, lower_bound=bound, **fields)
+
+
+def random_instance(
+    name: str, channels: int, accesses: int, seed: int = 0, tensors: int = 1
+) -> rs.Instance:
+    """An instance whose accesses want half of the channels of a tensor."""
+    rng = np.random.default_rng(seed)
+    ids = [f"t{number}" for number in range(tensors)]
+    return rs.Instance(
+        name,
+        [rs.Tensor(each, channels) for each in ids],
+        [
+            rs.Access(
+                f"{name}/conv{number}",
+                [rs.Part(ids[number % tensors], np.flatnonzero(rng.random(channels) < 0.5))],
+                bytes=4,
+            )
+            for number in range(accesses)
+        ],
+    )
+
+
+def solved_store(
+    path: Path,
+    instances: list[tuple[rs.Instance, str]],
+    backends: tuple[str, ...] = ("identity", "greedy", "auto"),
+    objectives: tuple[str, ...] = ("bytes",),
+    seeds: tuple[int, ...] = (0,),
+) -> Path:
+    """A store of real runs, made without the runner."""
+    with Store.open(path) as store:
+        for instance, family in instances:
+            store.add_instance(instance, instance.name, family)
+            for backend in backends:
+                for objective in objectives:
+                    for seed in seeds:
+                        _solve_into(store, instance, family, backend, objective, seed)
+    return path
+
+
+def _solve_into(
+    store: Store, instance: rs.Instance, family: str, backend: str, objective: str, seed: int
+) -> None:
+    trace: list[tuple[float, int | None, int | None]] = []
+    result = rs.solve(
+        instance,
+        objective=objective,
+        backend=backend,
+        seed=seed,
+        time_limit=2.0,
+        callback=lambda now: trace.append((now.elapsed, now.cost, now.lower_bound)),
+    )
+    widths = sum(tensor.channels for tensor in instance.tensors)
+    record = run(
+        backend=backend,
+        cost=result.cost,
+        bound=result.lower_bound,
+        time=result.times["total"],
+        digest=rs.digest(instance),
+        objective=objective,
+        seed=seed,
+        time_limit=2.0,
+        name=instance.name,
+        family=family,
+        source=f"{instance.name}.json",
+        trace=tuple(trace),
+        tie_break=result.tie_break,
+        views=result.views,
+        runs=result.runs,
+        sizes={
+            "tensors": len(instance.tensors),
+            "channels": widths,
+            "accesses": len(instance.accesses),
+            "wanted": sum(access.size for access in instance.accesses),
+        },
+    )
+    store.add(record, result.layout)
+
+
+def mixed_records() -> list[Record]:
+    """Every outcome, several seeds, two families, two objectives, two limits of one backend."""
+    found: list[Record] = []
+    for seed in range(3):
+        for number, name in enumerate("abcd"):
+            family = "even" if number % 2 else "odd"
+            labels = {"family": family, "seed": seed}
+            cost = 10 * (number + 1)
+            trace = ((0.1, 3 * cost, None), (0.4, cost, cost))
+            found.append(
+                run(name, "exact", cost=cost, bound=cost, time=0.5, trace=trace, **labels)
+            )
+            found.append(
+                run(name, "greedy", cost=cost + 5 + seed, time=0.01, **labels, bound=cost - 1)
+            )
+            found.append(run(name, "auto", cost=cost, bound=cost - 2, time=10.0, **labels))
+            found.append(
+                run(name, "auto", cost=cost + 1, time=2.0, time_limit=2.0, **labels)
+            )
+        for outcome in Outcome:
+            if outcome in (Outcome.SOLVED, Outcome.INFEASIBLE):
+                continue
+            message = "" if outcome is Outcome.TIMEOUT else f"because of {outcome.value}"
+            found.append(
+                run("e", f"bad-{outcome.value}", cost=None, outcome=outcome, message=message, seed=seed)
+            )
+        found.append(run("e", "exact", cost=5, bound=5, seed=seed))
+        found.append(run("f", "exact", cost=None, outcome=Outcome.INFEASIBLE, seed=seed))
+        found.append(run("a", "exact", cost=3, bound=3, objective="copies", seed=seed))
+    return found
+
+
+def is_missing(value: float) -> bool:
+    """Whether a figure is NaN."""
+    return math.isnan(value)
