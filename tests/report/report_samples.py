@@ -104,37 +104,45 @@ def _solve_into(
     store: Store, instance: rs.Instance, family: str, backend: str, objective: str, seed: int
 ) -> None:
     trace: list[tuple[float, int | None, int | None]] = []
-    result = rs.solve(
-        instance,
-        objective=objective,
-        backend=backend,
-        seed=seed,
-        time_limit=2.0,
-        callback=lambda now: trace.append((now.elapsed, now.cost, now.lower_bound)),
-    )
-    widths = sum(tensor.channels for tensor in instance.tensors)
+    common = {
+        "backend": backend,
+        "digest": rs.digest(instance),
+        "objective": objective,
+        "seed": seed,
+        "time_limit": 1.0,
+        "name": instance.name,
+        "family": family,
+        "source": f"{instance.name}.json",
+        "sizes": {
+            "tensors": len(instance.tensors),
+            "channels": sum(tensor.channels for tensor in instance.tensors),
+            "accesses": len(instance.accesses),
+            "wanted": sum(access.size for access in instance.accesses),
+        },
+    }
+    try:
+        result = rs.solve(
+            instance,
+            objective=objective,
+            backend=backend,
+            seed=seed,
+            time_limit=1.0,
+            callback=lambda now: trace.append((now.elapsed, now.cost, now.lower_bound)),
+        )
+    except rs.UnsupportedError as error:
+        refused = Outcome.UNSUPPORTED
+        store.add(run(cost=None, outcome=refused, message=str(error), time=0.0, **common))
+        return
     record = run(
-        backend=backend,
         cost=result.cost,
         bound=result.lower_bound,
         time=result.times["total"],
-        digest=rs.digest(instance),
-        objective=objective,
-        seed=seed,
-        time_limit=2.0,
-        name=instance.name,
-        family=family,
-        source=f"{instance.name}.json",
         trace=tuple(trace),
         tie_break=result.tie_break,
         views=result.views,
         runs=result.runs,
-        sizes={
-            "tensors": len(instance.tensors),
-            "channels": widths,
-            "accesses": len(instance.accesses),
-            "wanted": sum(access.size for access in instance.accesses),
-        },
+        stop_reason=result.stop_reason.value,
+        **common,
     )
     store.add(record, result.layout)
 
