@@ -291,7 +291,7 @@ def failures_table(contest: Contest) -> Table:
     return Table(caption, columns, tuple(rows))
 
 
-def machine_table(runs: Iterable[Record]) -> Table:
+def machines_table(runs: Iterable[Record]) -> Table:
     """The machines that ran, and how many runs each made."""
     machines = Counter(tuple(sorted(run.machine.items())) for run in runs)
     rows = tuple(
