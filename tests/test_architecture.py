@@ -26,10 +26,12 @@ ALLOWED: dict[str, set[str]] = {
     "sharing": {"core", "consecutive_ones", "presolve", "formulations"},
     "incumbent": {"core", "presolve"},
     "solve": {"core", "presolve", "backends", "incumbent"},
+    "bench": {"core", "formats", "backends", "solve"},
     "programmes": {"core", "formats", "formulations", "presolve", "backends", "solve"},
     "torch_adapter": {"core", "formats", "formulations", "plot", "sharing", "solve"},
     "cli": {
         "core",
+        "bench",
         "formats",
         "generators",
         "backends",
