@@ -114,7 +114,7 @@ def _profiles(scores: Scores) -> list[Figure | None]:
             scores,
             feasible,
             time_of(lambda each: each.target_time),
-            f"Profile of time to a gap of {percent(TARGET_GAP)}",
+            f"Profile of time to a gap of {TARGET_GAP:.0%}",
             "time over the shortest time to the target",
             f"; {shortest}",
         ),

@@ -88,14 +88,14 @@ def script_json(value: object) -> str:
 
 
 def environment(*, autoescape: bool) -> Environment:
-    """Templates of this package, in which every string is made visible."""
+    """Templates of this package; with `autoescape`, every string is made visible, too."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     return Environment(
         loader=PackageLoader("reorder_solver.report"),
         autoescape=autoescape,
         undefined=StrictUndefined,
-        finalize=_shown,
+        finalize=_shown if autoescape else None,
         keep_trailing_newline=True,
     )
 

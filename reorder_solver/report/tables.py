@@ -75,9 +75,15 @@ def _standing_row(each: Standing) -> tuple[Cell, ...]:
         ),
         NOTHING if math.isnan(each.gap.value) else Cell(between(each.gap), each.gap.value),
         NOTHING if math.isnan(each.integral) else Cell(percent(each.integral), each.integral),
-        Cell(duration(each.proof_time), each.proof_time),
+        _proof_time(each),
         _failures(each),
     )
+
+
+def _proof_time(each: Standing) -> Cell:
+    if each.proven:
+        return Cell(duration(each.proof_time), each.proof_time)
+    return Cell(duration(each.proof_time), each.proof_time, "none", "no proof: twice the limit")
 
 
 def _failures(each: Standing) -> Cell:
