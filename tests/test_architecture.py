@@ -23,6 +23,8 @@ ALLOWED: dict[str, set[str]] = {
     # The checker shares nothing with presolve and backends: it must not repeat their mistakes.
     "proofs": {"core", "consecutive_ones", "formulations"},
     "backends": {"core", "consecutive_ones", "presolve", "formulations"},
+    # As third parties do: the public backend interface, and its types.
+    "peers": {"backends", "presolve"},
     "sharing": {"core", "consecutive_ones", "presolve", "formulations"},
     "incumbent": {"core", "presolve"},
     "solve": {"core", "presolve", "backends", "incumbent"},

@@ -41,9 +41,7 @@ _COLUMNS = (
     metavar="FILE",
     help="Write the page; report.html if no other file is asked for.",
 )
-@click.option(
-    "--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write Markdown."
-)
+@click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write Markdown.")
 @click.option(
     "--csv",
     metavar="FILE|FOLDER",

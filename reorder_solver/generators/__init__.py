@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from reorder_solver.generators.parameters import Parameter
+from reorder_solver.generators.pricing import model_prices, with_model_prices
 from reorder_solver.generators.registry import FAMILIES, GENERATOR_VERSION, Family, generate
 
-__all__ = ["FAMILIES", "GENERATOR_VERSION", "Family", "Parameter", "generate"]
+__all__ = [
+    "FAMILIES",
+    "GENERATOR_VERSION",
+    "Family",
+    "Parameter",
+    "generate",
+    "model_prices",
+    "with_model_prices",
+]

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-
 from reorder_solver.core.errors import MissingPackageError
 from reorder_solver.report.curves import figures
 from reorder_solver.report.words import visible
@@ -164,7 +163,9 @@ def _ticks(low: float, high: float) -> Locator:
     from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator
 
     if high < 5 * low:
-        return FixedLocator(MaxNLocator(5).tick_values(low, high).tolist())
+        return FixedLocator(
+            MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high).tolist()
+        )
     return LogLocator(subs=(1.0, 2.0, 5.0) if high < 100 * low else (1.0,), numticks=9)
 
 
@@ -229,5 +230,3 @@ def _name_solver(element: ElementTree.Element, names: list[str]) -> None:
         title = ElementTree.Element("title")
         title.text = visible(names[int(number)])
         element.insert(0, title)
-
-

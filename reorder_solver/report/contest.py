@@ -144,7 +144,9 @@ def contests(
     problems = _problems(runs)
     objectives = dict.fromkeys(run.configuration.objective for run in runs)
     return [
-        _contest(name, [r for r in runs if r.configuration.objective == name], problems, named, known)
+        _contest(
+            name, [r for r in runs if r.configuration.objective == name], problems, named, known
+        )
         for name in sorted(objectives, key=_usual_place)
     ]
 

@@ -199,9 +199,7 @@ def _scalings(scores: Scores) -> list[Figure | None]:
         for each in scalings(scores, measure):
             for marker, chosen in (("o", ~each.censored), ("^", each.censored)):
                 if np.any(chosen):
-                    curves.append(
-                        Curve(each.place, each.sizes[chosen], each.times[chosen], marker)
-                    )
+                    curves.append(Curve(each.place, each.sizes[chosen], each.times[chosen], marker))
             if each.law is not None:
                 ends = np.geomspace(each.sizes.min(), each.sizes.max(), 2)
                 curves.append(Curve(each.place, ends, each.law(ends)))

@@ -83,7 +83,9 @@ def explore(store: Store, contests: Sequence[Contest], budget: int = BUDGET) -> 
             ready.append((len(json.dumps(packed)), problem, packed))
     places = {digest: place for place, digest in enumerate(problems)}
     taken: list[tuple[int, dict[str, Any]]] = []
-    for length, problem, packed in sorted(ready, key=lambda each: (each[0], places[each[1].digest])):
+    for length, problem, packed in sorted(
+        ready, key=lambda each: (each[0], places[each[1].digest])
+    ):
         if length > budget:
             found.left_out.append(f"{problem.name}: its layouts take {size(length)}, no room left")
             continue

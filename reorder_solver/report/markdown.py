@@ -20,6 +20,7 @@ _SPECIAL = re.compile(
     re.VERBOSE,
 )
 
+
 def markdown(report: Report, *, title: str = "Benchmark results") -> str:
     """The tables of `report` as GitHub-flavoured Markdown, without charts and layouts.
 

@@ -68,16 +68,20 @@ def html_page(report: Report, *, title: str = "Benchmark of channel orders") -> 
     script = _script()
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
     shown = report.explorer.instances
-    return environment(autoescape=True).get_template("page.html.jinja").render(
-        report=report,
-        title=title,
-        version=__version__,
-        charts=[charts(each.scores, f"o{n}") for n, each in enumerate(report.contests)],
-        swatches=[_swatches(each) for each in report.contests],
-        layouts=Markup(script_json(shown)) if shown else "",
-        style=Markup(_static("page.css")),
-        script=Markup(script),
-        script_hash=Markup(f"sha256-{digest}"),
+    return (
+        environment(autoescape=True)
+        .get_template("page.html.jinja")
+        .render(
+            report=report,
+            title=title,
+            version=__version__,
+            charts=[charts(each.scores, f"o{n}") for n, each in enumerate(report.contests)],
+            swatches=[_swatches(each) for each in report.contests],
+            layouts=Markup(script_json(shown)) if shown else "",
+            style=Markup(_static("page.css")),
+            script=Markup(script),
+            script_hash=Markup(f"sha256-{digest}"),
+        )
     )
 
 

@@ -105,7 +105,13 @@ def family_table(scores: Scores, family: str, problems: Sequence[Problem]) -> Ta
         Column("accesses"),
         Column("best known", "cost of the best layout known; * better than the best-known file"),
         Column("gap to bound", "between that and the best bound; ✓ proven optimal"),
-        *(Column(contest.names[solver], "gap of the median cost to the best known; ✓ all seeds proved it") for solver in solvers),
+        *(
+            Column(
+                contest.names[solver],
+                "gap of the median cost to the best known; ✓ all seeds proved it",
+            )
+            for solver in solvers
+        ),
     )
     rows = []
     for problem in problems:

@@ -156,22 +156,25 @@ def mixed_records() -> list[Record]:
             labels = {"family": family, "seed": seed}
             cost = 10 * (number + 1)
             trace = ((0.1, 3 * cost, None), (0.4, cost, cost))
-            found.append(
-                run(name, "exact", cost=cost, bound=cost, time=0.5, trace=trace, **labels)
-            )
+            found.append(run(name, "exact", cost=cost, bound=cost, time=0.5, trace=trace, **labels))
             found.append(
                 run(name, "greedy", cost=cost + 5 + seed, time=0.01, **labels, bound=cost - 1)
             )
             found.append(run(name, "auto", cost=cost, bound=cost - 2, time=10.0, **labels))
-            found.append(
-                run(name, "auto", cost=cost + 1, time=2.0, time_limit=2.0, **labels)
-            )
+            found.append(run(name, "auto", cost=cost + 1, time=2.0, time_limit=2.0, **labels))
         for outcome in Outcome:
             if outcome in (Outcome.SOLVED, Outcome.INFEASIBLE):
                 continue
             message = "" if outcome is Outcome.TIMEOUT else f"because of {outcome.value}"
             found.append(
-                run("e", f"bad-{outcome.value}", cost=None, outcome=outcome, message=message, seed=seed)
+                run(
+                    "e",
+                    f"bad-{outcome.value}",
+                    cost=None,
+                    outcome=outcome,
+                    message=message,
+                    seed=seed,
+                )
             )
         found.append(run("e", "exact", cost=5, bound=5, seed=seed))
         found.append(run("f", "exact", cost=None, outcome=Outcome.INFEASIBLE, seed=seed))
