@@ -81,7 +81,7 @@ def command(
     if output is None and markdown is None and csv is None:
         output = Path("report.html")
     _check_targets(store, output, markdown, csv)
-    found = _report(store, best_known, layouts if output is not None else 0)
+    found = _report(store, best_known, layouts)
     named = {} if title is None else {"title": title}
     written: list[Path] = []
     if output is not None:
@@ -141,7 +141,8 @@ def _report(path: Path, best_known: Path | None, megabytes: int) -> Report:
     if best_known is not None:
         from reorder_solver.bench.best_known import read_best_known
 
-        known = read_best_known(best_known)
+        table = read_best_known(best_known)
+        known = {(digest, str(objective.value)): row for (digest, objective), row in table.items()}
     with Store.open(path, readonly=True) as store:
         return make_report(store, label(path), known, budget=megabytes * 1_000_000)
 

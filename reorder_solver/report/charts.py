@@ -163,9 +163,7 @@ def _ticks(low: float, high: float) -> Locator:
     from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator
 
     if high < 5 * low:
-        return FixedLocator(
-            MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high).tolist()
-        )
+        return FixedLocator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
     return LogLocator(subs=(1.0, 2.0, 5.0) if high < 100 * low else (1.0,), numticks=9)
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 NOTHING = Cell("–", mark="none")
 #: Level below which a difference counts, after correction for the number of comparisons.
 LEVEL = 0.05
+_SCORE_NOTE = "gap of the median cost to the best known; ✓ all seeds proved it"
 
 
 def standings_table(scores: Scores) -> Table:
@@ -108,7 +109,7 @@ def family_table(scores: Scores, family: str, problems: Sequence[Problem]) -> Ta
         *(
             Column(
                 contest.names[solver],
-                "gap of the median cost to the best known; ✓ all seeds proved it",
+                _SCORE_NOTE,
             )
             for solver in solvers
         ),
