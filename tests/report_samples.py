@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from reorder_solver.bench.record import Configuration, Outcome, Record
 from reorder_solver.bench.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 DIGESTS = {name: letter * 64 for name, letter in zip("abcdef", "abcdef", strict=True)}
@@ -182,6 +183,75 @@ def mixed_records() -> list[Record]:
     return found
 
 
-def is_missing(value: float) -> bool:
-    """Whether a figure is NaN."""
-    return math.isnan(value)
+#: Strings that must show as text, each with a mark of its own to be found by.
+HOSTILE = (
+    "<script>alert('P{0}')</script>",
+    "\"><img src=x onerror=alert('P{0}')>",
+    "</script><b id=injected>P{0}</b>",
+    "]]>--><svg/onload=alert('P{0}')>",
+    "'; </style></title></textarea><i>P{0}</i>",
+    "{{{{ 7*7 }}}}{{% raw %}}P{0}`|$x$",
+    "שלום <u>P{0}</u>",
+)
+
+
+def hostile(number: int) -> str:
+    """A string with markup, and ``P{number}`` in it."""
+    return HOSTILE[number % len(HOSTILE)].format(number)
+
+
+def hostile_store(path: Path) -> tuple[Path, list[str]]:
+    """A store with markup in every string field, and those strings."""
+    used: list[str] = []
+    numbers = itertools.count()
+
+    def next_string() -> str:
+        used.append(hostile(next(numbers)))
+        return used[-1]
+
+    backends = [(next_string(), next_string()) for _ in range(2)]
+    # A version alone is shown only where it tells two solvers apart.
+    used[:] = [backend for backend, _ in backends]
+    with Store.open(path) as store:
+        for family in range(2):
+            family_name = next_string()
+            tensor = next_string()
+            instance = rs.Instance(
+                next_string(),
+                [rs.Tensor(tensor, 6), rs.Tensor(f"{tensor}2", 2)],
+                [
+                    rs.Access(next_string(), [rs.Part(tensor, [0, 2, 4 + family])], bytes=2),
+                    rs.Access(next_string(), [rs.Part(tensor, [1, 2, 3])], bytes=2),
+                    rs.Access(next_string(), [rs.Part(f"{tensor}2", [0, 1])], bytes=2),
+                ],
+                {next_string(): next_string()},
+            )
+            used[-2:] = []  # The metadata are shown nowhere.
+            store.add_instance(instance, instance.name, family_name)
+            _hostile_runs(store, instance, family_name, backends, next_string)
+    return path, used
+
+
+def _hostile_runs(
+    store: Store,
+    instance: rs.Instance,
+    family: str,
+    backends: list[tuple[str, str]],
+    next_string: Callable[[], str],
+) -> None:
+    layout = rs.Layout.identity(instance)
+    common = {
+        "digest": rs.digest(instance),
+        "name": instance.name,
+        "family": family,
+        "machine": {"cpu": next_string(), "platform": next_string(), "python": next_string()},
+        "versions": {next_string(): next_string()},
+        "sizes": {"channels": 8, "accesses": 3, "<i>": 3},
+    }
+    cost = rs.evaluate(instance, layout, "bytes").total
+    for backend, version in backends:
+        labels = {"backend": backend, "version": version, **common}
+        store.add(run(cost=cost, source="<hr>", **labels), layout)
+        # An exception may say anything, marks that turn text around among it.
+        message = f"{next_string()}\u202e\u2066\x07"
+        store.add(run(cost=None, outcome=Outcome.ERROR, message=message, seed=1, **labels), None)

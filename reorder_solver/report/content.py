@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from reorder_solver.bench.record import Record
     from reorder_solver.bench.store import Store
+    from reorder_solver.core.instance import Instance
     from reorder_solver.report.contest import Contest, Known
     from reorder_solver.report.table import Table
 
@@ -132,8 +133,9 @@ def make_report(
     runs = list(store.records())
     if not runs:
         raise InputError("has no finished run to report", source=source)
-    found = contests(_with_classes(runs, store), known)
-    explorer = explore(store, found, budget)
+    instances = _instances(runs, store)
+    found = contests(_with_classes(runs, instances), known)
+    explorer = explore(store, instances, found, budget)
     return Report(
         source=source,
         headline=_headline(runs),
@@ -146,15 +148,26 @@ def make_report(
     )
 
 
-def _with_classes(runs: Sequence[Record], store: Store) -> list[Record]:
-    """The runs, their instances' sizes with the number of channel classes."""
-    classes: dict[str, int] = {}
+def _instances(runs: Sequence[Record], store: Store) -> dict[str, Instance | InputError]:
+    """By digest, or why it cannot be read: then scaling and pictures go without it."""
+    found: dict[str, Instance | InputError] = {}
     for digest in dict.fromkeys(run.configuration.instance for run in runs):
         try:
-            classes[digest] = count_classes(store.instance(digest))
-        except InputError:
-            # The instance was not kept; scaling then goes without it.
-            continue
+            found[digest] = store.instance(digest)
+        except InputError as error:
+            found[digest] = error
+    return found
+
+
+def _with_classes(
+    runs: Sequence[Record], instances: Mapping[str, Instance | InputError]
+) -> list[Record]:
+    """The runs, their instances' sizes with the number of channel classes."""
+    classes = {
+        digest: count_classes(each)
+        for digest, each in instances.items()
+        if not isinstance(each, InputError)
+    }
     return [
         replace(run, sizes={**run.sizes, "classes": classes[run.configuration.instance]})
         if run.configuration.instance in classes

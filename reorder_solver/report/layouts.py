@@ -23,7 +23,7 @@ from reorder_solver.core.layout import Layout
 from reorder_solver.report.words import count, size, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from reorder_solver.bench.record import Record
     from reorder_solver.bench.store import Store
@@ -57,7 +57,12 @@ class Explorer:
     wrong: list[str] = field(default_factory=list)
 
 
-def explore(store: Store, contests: Sequence[Contest], budget: int = BUDGET) -> Explorer:
+def explore(
+    store: Store,
+    instances: Mapping[str, Instance | InputError],
+    contests: Sequence[Contest],
+    budget: int = BUDGET,
+) -> Explorer:
     """The instances and layouts of a store for the explorer, the smallest first until it is full.
 
     Of each solver's seeds the best layout is taken. Every layout taken is evaluated anew, and one
@@ -66,6 +71,8 @@ def explore(store: Store, contests: Sequence[Contest], budget: int = BUDGET) -> 
     Parameters
     ----------
     store : Store
+    instances : mapping of str to Instance or InputError
+        By digest, or why there is none.
     contests : sequence of Contest
     budget : int
         Bytes.
@@ -78,7 +85,11 @@ def explore(store: Store, contests: Sequence[Contest], budget: int = BUDGET) -> 
         if not best:
             found.left_out.append(f"{problem.name}: no run found a layout")
             continue
-        packed = _packed_problem(store, problem, contests, best, found)
+        instance = instances[problem.digest]
+        if isinstance(instance, InputError):
+            found.left_out.append(f"{problem.name}: {instance.rule}")
+            continue
+        packed = _packed_problem(store, instance, problem, contests, best, found)
         if packed is not None:
             ready.append((len(json.dumps(packed)), problem, packed))
     places = {digest: place for place, digest in enumerate(problems)}
@@ -106,17 +117,13 @@ def _best_runs(contest: Contest, problem: Problem) -> Iterable[Record]:
 
 def _packed_problem(
     store: Store,
+    instance: Instance,
     problem: Problem,
     contests: Sequence[Contest],
     runs: Iterable[Record],
     found: Explorer,
 ) -> dict[str, Any] | None:
     """One instance with its layouts; None with a line in `found` if it cannot be shown."""
-    try:
-        instance = store.instance(problem.digest)
-    except InputError as error:
-        found.left_out.append(f"{problem.name}: {error.rule}")
-        return None
     widths = {tensor.id: tensor.channels for tensor in instance.tensors}
     cells = sum(widths[part.tensor] for access in instance.accesses for part in access.parts)
     if cells > MOST_CELLS:

@@ -144,7 +144,12 @@ class Picture {
     this.style = getComputedStyle(canvas);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, canvas.clientWidth, canvas.clientHeight);
-    this.drawCells(ratio);
+    this.cells = this.cellsAt(ratio);
+    this.context.putImageData(
+      this.cells.image,
+      Math.round(this.box.left * ratio),
+      Math.round(this.box.top * ratio),
+    );
     this.drawTitles();
     this.drawBoundaries();
     this.drawTicks();
@@ -156,11 +161,16 @@ class Picture {
     }
   }
 
-  /** The cells as an image: a pixel shows the share of each kind among those it stands for. */
-  drawCells(ratio) {
+  /** The cells as an image, made anew where something changed: a pixel shows the share of each kind among those it stands for. */
+  cellsAt(ratio) {
     const box = this.box;
     const wide = Math.max(1, Math.round(box.width * ratio));
     const high = Math.max(1, Math.round(box.height * ratio));
+    const { x, y, width, height } = this.view;
+    const key = [wide, high, x, y, width, height, this.style.getPropertyValue("--cell")].join(" ");
+    if (this.cells && this.cells.scene === this.scene && this.cells.key === key) {
+      return this.cells;
+    }
     const image = this.context.createImageData(wide, high);
     const rowPixels = high / this.view.height;
     let line = null;
@@ -179,7 +189,7 @@ class Picture {
       }
       image.data.set(line, pixel * wide * 4);
     }
-    this.context.putImageData(image, Math.round(box.left * ratio), Math.round(box.top * ratio));
+    return { scene: this.scene, key, image };
   }
 
   /** The pixels of a line that stands for the rows from `first` up to `end`. */
