@@ -10,10 +10,13 @@ import numpy as np
 import reorder_solver as rs
 from reorder_solver.bench.record import Configuration, Outcome, Record
 from reorder_solver.bench.store import Store
+from reorder_solver.report.content import make_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from reorder_solver.report.content import Report
 
 DIGESTS = {name: letter * 64 for name, letter in zip("abcdef", "abcdef", strict=True)}
 
@@ -255,3 +258,9 @@ def _hostile_runs(
         # An exception may say anything, marks that turn text around among it.
         message = f"{next_string()}\u202e\u2066\x07"
         store.add(run(cost=None, outcome=Outcome.ERROR, message=message, seed=1, **labels), None)
+
+
+def report_of(path: Path, **settings: object) -> Report:
+    """The report of a store."""
+    with Store.open(path, readonly=True) as store:
+        return make_report(store, path.name, **settings)  # type: ignore[arg-type]

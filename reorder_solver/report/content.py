@@ -13,6 +13,7 @@ from reorder_solver.report.scaling import count_classes, scaling_table
 from reorder_solver.report.scores import Scores, standings
 from reorder_solver.report.tables import (
     comparison_table,
+    comparisons,
     failures_table,
     family_table,
     machines_table,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from reorder_solver.core.instance import Instance
     from reorder_solver.report.contest import Contest, Known
     from reorder_solver.report.table import Table
+    from reorder_solver.report.tables import Comparisons
 
 #: The protocol in short; ``docs/protocol.md`` has it in full.
 PROTOCOL = (
@@ -59,6 +61,8 @@ class Section:
     ----------
     objective, finding : str
     scores : Scores
+    comparisons : mapping
+        See :func:`reorder_solver.report.tables.comparisons`.
     standings, scaling, matrix, pairs, failures : Table
     families : list of (str, Table)
     """
@@ -69,6 +73,7 @@ class Section:
     standings: Table
     families: list[tuple[str, Table]]
     scaling: Table
+    comparisons: Comparisons
     matrix: Table
     pairs: Table
     failures: Table
@@ -199,6 +204,7 @@ def _figures(runs: Sequence[Record], found: Sequence[Contest]) -> list[tuple[str
 
 def _section(contest: Contest) -> Section:
     scores = Scores(contest)
+    compared = comparisons(scores)
     return Section(
         objective=contest.objective,
         finding=_finding(scores),
@@ -209,8 +215,9 @@ def _section(contest: Contest) -> Section:
             for family, problems in contest.families().items()
         ],
         scaling=scaling_table(scores),
-        matrix=comparison_table(scores),
-        pairs=pairs_table(scores),
+        comparisons=compared,
+        matrix=comparison_table(scores, compared),
+        pairs=pairs_table(scores, compared),
         failures=failures_table(contest),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from reorder_solver.bench.record import Outcome
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
 def contradictions(contest: Contest) -> list[str]:
     """A sentence for each: a bound above a layout's cost, or "infeasible" beside a layout."""
     found: list[str] = []
+    by_instance: dict[str, list[Record]] = defaultdict(list)
+    for run in contest.runs:
+        by_instance[run.configuration.instance].append(run)
     for problem in contest.problems:
-        runs = [run for run in contest.runs if run.configuration.instance == problem.digest]
+        runs = by_instance[problem.digest]
         found += [f"{problem.name}: {each}" for each in _of_runs(runs)]
         target = contest.targets[problem.digest]
         if None not in (target.cost, target.lower_bound) and not any(

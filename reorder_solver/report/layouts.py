@@ -81,7 +81,7 @@ def explore(
     problems = {problem.digest: problem for each in contests for problem in each.problems}
     ready: list[tuple[int, Problem, dict[str, Any]]] = []
     for problem in problems.values():
-        best = [run for each in contests for run in _best_runs(each, problem)]
+        best = [found_by for each in contests for found_by in _best_runs(each, problem)]
         if not best:
             found.left_out.append(f"{problem.name}: no run found a layout")
             continue
@@ -89,7 +89,7 @@ def explore(
         if isinstance(instance, InputError):
             found.left_out.append(f"{problem.name}: {instance.rule}")
             continue
-        packed = _packed_problem(store, instance, problem, contests, best, found)
+        packed = _packed_problem(store, instance, problem, best, found)
         if packed is not None:
             ready.append((len(json.dumps(packed)), problem, packed))
     places = {digest: place for place, digest in enumerate(problems)}
@@ -106,21 +106,21 @@ def explore(
     return found
 
 
-def _best_runs(contest: Contest, problem: Problem) -> Iterable[Record]:
-    """The best run of every solver, the first of equals."""
+def _best_runs(contest: Contest, problem: Problem) -> Iterable[tuple[str, Record]]:
+    """Per solver its name and its best run, the first of equals."""
     for solver in contest.solvers:
         runs = contest.cells.get((problem.digest, solver), ())
         solved = [run for run in runs if run.cost is not None]
         if solved:
-            yield min(solved, key=lambda run: (run.cost or 0, run.configuration.seed))
+            best = min(solved, key=lambda run: (run.cost or 0, run.configuration.seed))
+            yield contest.names[solver], best
 
 
 def _packed_problem(
     store: Store,
     instance: Instance,
     problem: Problem,
-    contests: Sequence[Contest],
-    runs: Iterable[Record],
+    runs: Iterable[tuple[str, Record]],
     found: Explorer,
 ) -> dict[str, Any] | None:
     """One instance with its layouts; None with a line in `found` if it cannot be shown."""
@@ -131,17 +131,11 @@ def _packed_problem(
             f"{problem.name}: {count(cells, 'cell')}, more than a browser can draw"
         )
         return None
-    names = {
-        id(run): each.names[solver]
-        for each in contests
-        for (_, solver), row in each.cells.items()
-        for run in row
-    }
     layouts: list[dict[str, Any]] = []
-    for run in runs:
+    for name, run in runs:
         stored = store.layout(run.key)
         if stored is not None:
-            packed = _packed_run(instance, run, stored, names[id(run)], found)
+            packed = _packed_run(instance, run, stored, name, found)
             layouts += [packed] if packed is not None else []
     if not layouts:
         found.left_out.append(f"{problem.name}: no layout is stored")

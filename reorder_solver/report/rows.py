@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from reorder_solver.report.contest import Contest, is_proof, seconds
 from reorder_solver.report.scores import standings
 from reorder_solver.report.statistics import bound_gap, primal_gap
-from reorder_solver.report.tables import comparisons
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -153,7 +152,7 @@ def pair_rows(report: Report) -> list[Row]:
             "p_holm": corrected,
         }
         for section in report.contests
-        for (first, second), (each, corrected) in comparisons(section.scores).items()
+        for (first, second), (each, corrected) in section.comparisons.items()
         if each.pairs
     ]
 

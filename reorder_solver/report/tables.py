@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from reorder_solver.bench.record import Outcome
 from reorder_solver.report.scores import FAILURES, SHIFT, standings
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from reorder_solver.report.contest import Contest, Problem, Target
     from reorder_solver.report.scores import Score, Scores, Standing
     from reorder_solver.report.solvers import Solver
+
+    #: Per ordered pair of solvers, and the p-value after correction.
+    Comparisons: TypeAlias = dict[tuple[Solver, Solver], tuple[Comparison, float]]
 
 NOTHING = Cell("–", mark="none")
 #: Level below which a difference counts, after correction for the number of comparisons.
@@ -179,7 +182,7 @@ def _score_cell(score: Score | None) -> Cell:
     return Cell(f"{percent(score.gap)}{proof}", score.gap, mark, spread)
 
 
-def comparisons(scores: Scores) -> dict[tuple[Solver, Solver], tuple[Comparison, float]]:
+def comparisons(scores: Scores) -> Comparisons:
     """Every ordered pair of solvers: costs compared, and the p-value after Holm's correction.
 
     A refused instance leaves the pair out; so does one that one of them has not run on, and one
@@ -195,7 +198,7 @@ def comparisons(scores: Scores) -> dict[tuple[Solver, Solver], tuple[Comparison,
     # A pair without common instances is no test.
     tested = [each for each in found if each.pairs]
     adjusted = iter(holm([each.p_value for each in tested]).tolist())
-    result: dict[tuple[Solver, Solver], tuple[Comparison, float]] = {}
+    result: Comparisons = {}
     for (a, b), each in zip(pairs, found, strict=True):
         corrected = next(adjusted) if each.pairs else 1.0
         first, second = contest.solvers[a], contest.solvers[b]
@@ -204,11 +207,10 @@ def comparisons(scores: Scores) -> dict[tuple[Solver, Solver], tuple[Comparison,
     return result
 
 
-def comparison_table(scores: Scores) -> Table:
+def comparison_table(scores: Scores, found: Comparisons) -> Table:
     """The matrix of comparisons: the row against the column."""
     order = [each.solver for each in standings(scores)]
     names = scores.contest.names
-    found = comparisons(scores)
     columns = (Column("row against column", right=False), *(Column(names[s]) for s in order))
     rows = tuple(
         (
@@ -236,10 +238,9 @@ def _comparison_cell(found: tuple[Comparison, float] | None) -> Cell:
     return Cell(text, each.wins - each.losses, mark, note)
 
 
-def pairs_table(scores: Scores) -> Table:
+def pairs_table(scores: Scores, found: Comparisons) -> Table:
     """The comparisons one by one, for those who want the figures."""
     names = scores.contest.names
-    found = comparisons(scores)
     order = [each.solver for each in standings(scores)]
     rows = []
     for a, b in itertools.combinations(order, 2):

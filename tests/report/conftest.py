@@ -5,22 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from report_samples import hostile_store, mixed_records, random_instance, solved_store
+from report_samples import hostile_store, mixed_records, random_instance, report_of, solved_store
 
 from reorder_solver.bench.store import Store
-from reorder_solver.report.content import make_report
 from reorder_solver.report.page import html_page
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from reorder_solver.report.content import Report
-
-
-def report_of(path: Path, **settings: object) -> Report:
-    """The report of a store."""
-    with Store.open(path, readonly=True) as store:
-        return make_report(store, path.name, **settings)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from conftest import report_of
-from report_samples import random_instance, run
+from report_samples import random_instance, report_of, run
 
 import reorder_solver as rs
 from reorder_solver.bench.store import Store

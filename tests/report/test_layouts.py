@@ -8,10 +8,9 @@ import zlib
 
 import numpy as np
 import pytest
-from conftest import report_of
 from hypothesis import given
 from hypothesis import strategies as st
-from report_samples import random_instance, run
+from report_samples import random_instance, report_of, run
 
 import reorder_solver as rs
 from reorder_solver.bench.store import Store

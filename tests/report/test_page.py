@@ -175,8 +175,7 @@ def test_same_report_same_page(hostile_report, hostile_page):
 
 def test_page_of_one_run(tmp_path):
     """A single failed run is worth a page, too."""
-    from conftest import report_of
-    from report_samples import run
+    from report_samples import report_of, run
 
     from reorder_solver.bench.record import Outcome
     from reorder_solver.bench.store import Store

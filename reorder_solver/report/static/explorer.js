@@ -177,10 +177,12 @@ class Explorer {
     const views = rows.filter((row) => layout.modes[row.access] === "view").length;
     const cost = rows.reduce((sum, row) => sum + layout.costs[row.access], 0);
     const who = layout.solver === undefined ? "original order" : layout.solver;
+    const broken = rows.filter((row) => layout.modes[row.access] === null).length;
+    const refused = broken > 0 ? `, ${broken} that must be views and are none` : "";
     const proof = layout.status === "optimal" ? ", proven optimal" : "";
     const text =
       `${isolated(who)}${proof}: ${views} of ${rows.length} views, ` +
-      `${runs.toLocaleString("en")} runs, cost ${cost.toLocaleString("en")}`;
+      `${runs.toLocaleString("en")} runs, cost ${cost.toLocaleString("en")}${refused}`;
     this.find(name).textContent = text;
     this.pictures[side].canvas.setAttribute("aria-label", `Accesses by positions. ${text}`);
   }
