@@ -36,7 +36,7 @@ _INK, _FAINT = "#010203", "#040506"
 #: Inches; a chart is never shown much larger than its 400 pixels.
 _SIZE = (4.2, 3.0)
 #: Left, bottom, width and height of the axes, as shares: the labels have room beside them.
-_FRAME = (0.15, 0.16, 0.83, 0.81)
+_FRAME = (0.17, 0.16, 0.81, 0.81)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +134,15 @@ def _svg(figure: Figure, prefix: str, names: list[str]) -> str:
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         canvas = Canvas(figsize=_SIZE)
         axes = canvas.add_axes(_FRAME)
-        _prepare(axes, figure)
         for curve in figure.curves:
             _draw(axes, curve, len(names))
+        _finish(axes, figure)
         canvas.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     return _inline(stream.getvalue(), prefix, names, f"{figure.title}. {figure.note}")
 
 
-def _prepare(axes: Axes, figure: Figure) -> None:
+def _finish(axes: Axes, figure: Figure) -> None:
+    """Scales, limits and labels, once it is known what the axes cover."""
     from matplotlib.ticker import FuncFormatter, NullLocator, PercentFormatter
 
     axes.margins(x=0.03)

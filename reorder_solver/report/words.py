@@ -106,7 +106,7 @@ def size(number: float) -> str:
         if number < 1024:
             return f"{number:.0f} B" if unit == "B" else f"{number:.3g} {unit}"
         number /= 1024
-    return f"{number:.1f} GiB"
+    return f"{number:.3g} GiB"
 
 
 def between(interval: Interval, form: object = percent) -> str:
