@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -105,7 +106,7 @@ def score(runs: Sequence[Record], target: Target, limit: float, horizon: float) 
         Seconds that the primal integral covers.
     """
     refused = all(run.outcome is Outcome.UNSUPPORTED for run in runs)
-    costs = [math.inf if run.cost is None else float(run.cost) for run in runs]
+    costs = [math.inf if run.cost is None else _as_float(run.cost) for run in runs]
     proofs = [is_proof(run) for run in runs]
     times = [seconds(run) for run in runs]
     cost = math.nan if refused else median_over_seeds(costs)
@@ -140,6 +141,11 @@ def score(runs: Sequence[Record], target: Target, limit: float, horizon: float) 
         target_time=to_best(lambda run: time_to_gap(full_trace(run), target.cost, TARGET_GAP)),
         integral=to_best(lambda run: primal_integral(full_trace(run), target.cost, horizon)),
     )
+
+
+def _as_float(cost: int) -> float:
+    """A cost may be larger than any float; it is no failure all the same."""
+    return float(min(cost, sys.float_info.max))
 
 
 def _common(outcomes: Sequence[Outcome]) -> Outcome:

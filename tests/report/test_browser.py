@@ -299,6 +299,16 @@ def test_tables_sort(show, solved_page):
     assert heads.nth(0).get_attribute("aria-sort") is None
 
 
+def test_cells_tell_more(show, solved_page):
+    """A click shows the cost behind a gap, a second one hides it."""
+    watched = show(solved_page)
+    cell = watched.page.locator("#objective-1 details td[title]").last
+    cell.click()
+    assert cell.locator("small").inner_text() == cell.get_attribute("title")
+    cell.click()
+    assert cell.locator("small").count() == 0
+
+
 def test_legend_points_out_a_solver(show, solved_page):
     watched = show(solved_page)
     legend = watched.page.locator(".legend").first

@@ -188,6 +188,23 @@ def test_page_of_one_run(tmp_path):
     assert "nobody has a layout of 1." in " ".join(page.texts)
 
 
+def test_costs_beyond_any_float(tmp_path):
+    """Integers of four hundred digits are numbers like others."""
+    from report_samples import report_of, run
+
+    from reorder_solver.bench.store import Store
+
+    path = tmp_path / "huge.store"
+    trace = ((0.1, 10**401, None),)
+    with Store.open(path) as store:
+        store.add(run(cost=10**400, bound=10**399, trace=trace))
+        store.add(run(backend="other", cost=7 * 10**400))
+    report = report_of(path)
+    text = html_page(report)
+    assert "90.0 %" in text
+    assert csv_text(KINDS["runs.csv"](report)).count("1" + 400 * "0") >= 2
+
+
 def test_markdown_tables_are_whole(solved_report, hostile_report, mixed_report):
     """In every table each row has as many cells as its head, whatever the names hold."""
     for report in (solved_report, hostile_report, mixed_report):

@@ -29,6 +29,24 @@ function makeSortable(table) {
   });
 }
 
+/** A click on a cell with more to say shows it in the cell: a phone has no pointer to rest. */
+function makeTelling(table) {
+  table.tBodies[0].addEventListener("click", ({ target }) => {
+    const cell = target.closest("[title]");
+    if (cell === null) {
+      return;
+    }
+    const shown = cell.querySelector("small");
+    if (shown === null) {
+      const more = document.createElement("small");
+      more.textContent = cell.title;
+      cell.append(more);
+    } else {
+      shown.remove();
+    }
+  });
+}
+
 /** Solvers pressed in the legend stand out in all charts of the section; none pressed: all do. */
 function makeLegend(legend) {
   const charts = legend.closest("section");
@@ -48,7 +66,10 @@ function makeLegend(legend) {
   });
 }
 
-document.querySelectorAll("table.sortable").forEach(makeSortable);
+document.querySelectorAll("table.sortable").forEach((table) => {
+  makeSortable(table);
+  makeTelling(table);
+});
 document.querySelectorAll(".legend").forEach(makeLegend);
 const explorerRoot = document.querySelector("#explorer-tool");
 if (explorerRoot !== null) {

@@ -32,7 +32,7 @@ def primal_gap(cost: float | None, reference: float | None) -> float:
         ``|cost - reference| / max(cost, reference)``, in [0, 1], also where one of them is 0;
         0 where `cost` is below the reference, which then is no longer the best known.
     """
-    if cost is None or math.isinf(cost):
+    if cost is None or cost == math.inf:
         return 1.0
     if reference is None or cost <= reference:
         return 0.0
@@ -41,7 +41,7 @@ def primal_gap(cost: float | None, reference: float | None) -> float:
 
 def bound_gap(cost: float | None, bound: float | None) -> float | None:
     """``(cost - bound) / cost``, 0 for a proven zero; None where either is unknown."""
-    if cost is None or bound is None or math.isinf(cost):
+    if cost is None or bound is None or cost == math.inf:
         return None
     return 0.0 if cost == 0 else (cost - bound) / cost
 
