@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "sharing": {"core", "consecutive_ones", "presolve", "formulations"},
     "incumbent": {"core", "presolve"},
     "solve": {"core", "presolve", "backends", "incumbent"},
-    "bench": {"core", "formats", "backends", "solve"},
+    "bench": {"core", "formats", "formulations", "backends", "solve"},
     "programmes": {"core", "formats", "formulations", "presolve", "backends", "solve"},
     "torch_adapter": {"core", "formats", "formulations", "plot", "sharing", "solve"},
     "report": {"core", "bench"},

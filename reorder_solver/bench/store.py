@@ -196,8 +196,18 @@ class Store:
         bool
             False if the run was there already: then nothing is changed.
         """
+        return self._put(record, layout, replacing=False)
+
+    def replace(self, record: Record, layout: Layout | None = None) -> None:
+        """Keep a finished run in place of an earlier one of the same key, if there is one."""
+        self._put(record, layout, replacing=True)
+
+    def _put(self, record: Record, layout: Layout | None, *, replacing: bool) -> bool:
         text = record_to_json(record)
         with self._transaction() as connection:
+            if replacing:
+                connection.execute("DELETE FROM layouts WHERE key = ?", (record.key,))
+                connection.execute("DELETE FROM runs WHERE key = ?", (record.key,))
             done = connection.execute(
                 "INSERT OR IGNORE INTO runs VALUES (?, ?)", (record.key, text)
             )
@@ -208,12 +218,6 @@ class Store:
                 data = _packed(json.dumps(orders, separators=(",", ":")))
                 connection.execute("INSERT INTO layouts VALUES (?, ?)", (record.key, data))
         return True
-
-    def remove(self, key: str) -> None:
-        """Forget a run, so that it can be run again."""
-        with self._transaction() as connection:
-            connection.execute("DELETE FROM layouts WHERE key = ?", (key,))
-            connection.execute("DELETE FROM runs WHERE key = ?", (key,))
 
     def _rows(self, query: str, *values: str) -> list[tuple[Any, ...]]:
         try:

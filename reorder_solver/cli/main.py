@@ -14,6 +14,7 @@ SUMMARIES = {
     "show": "Draw who reads which channels, before and after.",
     "convert": "Read an instance in any format and write it in another.",
     "generate": "Make an instance of a family, reproducibly.",
+    "bench": "Run solvers against each other; resumes where it ended.",
     "backends": "List the solvers and what each can do.",
     "export": "Turn a PyTorch model into an instance, and into a compact model.",
     "calibrate": "Time what serving each access costs on this machine.",

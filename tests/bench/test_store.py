@@ -38,14 +38,13 @@ def test_records_come_back_in_order(
 
 
 def test_a_run_is_kept_once(tmp_path: Path) -> None:
-    """A second record of one configuration changes nothing, unless the first is removed."""
+    """A second record of one configuration changes nothing, unless it is to replace the first."""
     first, second = plain_record(cost=1), plain_record(cost=2)
     with Store.open(tmp_path / "runs.db") as store:
         assert store.add(first)
         assert not store.add(second)
         assert list(store.records()) == [first]
-        store.remove(first.key)
-        assert store.add(second)
+        store.replace(second)
         assert list(store.records()) == [second]
 
 
