@@ -18,6 +18,7 @@ SUMMARIES = {
     "backends": "List the solvers and what each can do.",
     "export": "Turn a PyTorch model into an instance, and into a compact model.",
     "calibrate": "Time what serving each access costs on this machine.",
+    "report": "Turn a benchmark into a page with charts, tables and layouts.",
     "demo": "Prune, reorder and check a real network, end to end.",
 }
 
