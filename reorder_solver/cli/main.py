@@ -17,6 +17,8 @@ SUMMARIES = {
     "backends": "List the solvers and what each can do.",
     "export": "Turn a PyTorch model into an instance, and into a compact model.",
     "calibrate": "Time what serving each access costs on this machine.",
+    "train": "Train the small networks that 'reproduce' prunes.",
+    "reproduce": "Prune trained networks in every way, and tabulate accuracy and latency.",
     "demo": "Prune, reorder and check a real network, end to end.",
 }
 
