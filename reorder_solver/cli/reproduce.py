@@ -94,6 +94,14 @@ def amounts(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple
     help="Who decides together; also constrained-by-mean.",
 )
 @click.option(
+    "--statistics",
+    callback=names,
+    default="kept,renewed",
+    show_default=True,
+    metavar="A,B",
+    help="Those of batch norms after pruning: kept, or renewed from training images.",
+)
+@click.option(
     "--rounds",
     type=click.IntRange(min=5),
     default=50,
@@ -138,6 +146,7 @@ def command(
     sides: tuple[str, ...],
     budgets: tuple[str, ...],
     methods: tuple[str, ...],
+    statistics: tuple[str, ...],
     rounds: int,
     time_limit: float,
     compiled: bool,
@@ -157,7 +166,7 @@ def command(
     from reorder_solver.experiments.tables import write_tables
 
     _check(stages, STAGES, "stage")
-    grid = _checked(Grid(scores, shares, sides, budgets, methods))
+    grid = _checked(Grid(scores, shares, sides, budgets, methods, statistics))
     folder = checkpoints or default_folder()
     store = RowFile(made_folder(output) / "rows.jsonl")
     with monitor([str(output)]) as shown:
@@ -235,6 +244,7 @@ def _subjects(
 
 
 def _checked(grid: Grid) -> Grid:
+    from reorder_solver.experiments.accuracy import STATISTICS
     from reorder_solver.experiments.methods import METHODS
     from reorder_solver.torch_adapter.budgets import BUDGETS
     from reorder_solver.torch_adapter.scores import SCORES
@@ -243,6 +253,7 @@ def _checked(grid: Grid) -> Grid:
     _check(grid.sides, ("input", "output"), "side")
     _check(grid.budgets, BUDGETS, "budget")
     _check(grid.methods, tuple(METHODS), "method")
+    _check(grid.statistics, STATISTICS, "kind of statistics")
     return grid
 
 

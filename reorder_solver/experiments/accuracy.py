@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from reorder_solver.experiments.methods import Task, method
 from reorder_solver.experiments.training import accuracy
 from reorder_solver.torch_adapter.masks import masked
+from reorder_solver.torch_adapter.models import calibrate
 from reorder_solver.torch_adapter.pruning import Pruner
 
 if TYPE_CHECKING:
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from reorder_solver.torch_adapter.masks import Masks
 
 
+STATISTICS = ("kept", "renewed")
+_CALIBRATION_IMAGES = 512
+
+
 @dataclass(frozen=True, slots=True)
 class Grid:
     """What is run of every network.
@@ -26,6 +32,9 @@ class Grid:
     ----------
     scores, sides, budgets, methods : tuple of str
     amounts : tuple of float
+    statistics : tuple of {"kept", "renewed"}
+        Those of batch norms: as training left them, or taken anew from training images once the
+        masks are on, for every method alike. No weight changes.
     """
 
     scores: tuple[str, ...]
@@ -33,21 +42,15 @@ class Grid:
     sides: tuple[str, ...] = ("input",)
     budgets: tuple[str, ...] = ("local", "global")
     methods: tuple[str, ...] = ("unconstrained", "constrained")
+    statistics: tuple[str, ...] = STATISTICS
 
     def points(self) -> Iterator[dict[str, Any]]:
         """Every combination; scores, which take longest to compute, change last."""
-        for score in self.scores:
-            for side in self.sides:
-                for budget in self.budgets:
-                    for amount in self.amounts:
-                        for name in self.methods:
-                            yield {
-                                "score": score,
-                                "side": side,
-                                "budget": budget,
-                                "amount": amount,
-                                "method": name,
-                            }
+        names = ("score", "side", "budget", "amount", "method", "statistics")
+        every = product(
+            self.scores, self.sides, self.budgets, self.amounts, self.methods, self.statistics
+        )
+        yield from (dict(zip(names, each, strict=True)) for each in every)
 
 
 def run_accuracy(
@@ -85,25 +88,19 @@ def run_accuracy(
     inputs = subject.inputs(2)
     pruner = Pruner(subject.model, inputs)
     base = accuracy(subject.model, subject.data)
+    seen, _ = next(iter(subject.data.batches("train", _CALIBRATION_IMAGES)))
     scores: dict[tuple[str, str], Any] = {}
     for number, point in enumerate(missing):
         progress(f"{label}: {number} of {len(missing)}")
         key = point["score"], point["side"]
         if key not in scores:
             scores[key] = subject.scores(pruner, *key)
-        decide = method(point["method"])
-        task = Task(
-            subject.model,
-            inputs,
-            pruner,
-            scores[key],
-            point["score"],
-            point["amount"],
-            point["side"],
-            point["budget"],
-        )
-        masks = decide(task)
-        top1 = accuracy(masked(subject.model, masks), subject.data)
+        asked = {name: point[name] for name in ("score", "amount", "side", "budget")}
+        masks = method(point["method"])(Task(subject.model, inputs, pruner, scores[key], **asked))
+        pruned = masked(subject.model, masks)
+        if point["statistics"] == "renewed":
+            calibrate(pruned, seen)
+        top1 = accuracy(pruned, subject.data)
         result = {"top1": top1, "unpruned": base, "dropped": dropped_share(masks, "input")}
         rows.add(configuration(subject, point), result)
     return len(missing)

@@ -14,7 +14,17 @@ if TYPE_CHECKING:
     Row = dict[str, Any]
 
 #: What a pair of rows has in common.
-_PAIR = ("data", "architecture", "seed", "weights", "score", "side", "budget", "amount")
+_PAIR = (
+    "data",
+    "architecture",
+    "seed",
+    "weights",
+    "score",
+    "side",
+    "budget",
+    "amount",
+    "statistics",
+)
 
 
 @dataclass(frozen=True, slots=True)

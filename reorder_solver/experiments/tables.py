@@ -44,8 +44,8 @@ def write_tables(rows: Sequence[Row], folder: Path) -> list[Path]:
     Returns
     -------
     list of Path
-        ``report.md``, ``accuracy.csv``, ``gains.csv``, ``latency.csv`` and one picture per side
-        and budget, as far as there are rows for them.
+        ``report.md``, ``accuracy.csv``, ``gains.csv``, ``latency.csv`` and one picture per
+        side, budget and kind of statistics, as far as there are rows for them.
 
     Raises
     ------
@@ -80,8 +80,9 @@ def report(accuracy: Sequence[Row], latency: Sequence[Row]) -> str:
     lines += _networks(accuracy)
     for ahead, behind in _PAIRS:
         pairs = paired(accuracy, ahead, behind)
-        for (side, budget), found in grouped(pairs, _side_and_budget).items():
-            lines += _gain_section(found, f"{ahead} minus {behind}, {side} side, {budget} budget")
+        for (side, budget, statistics), found in grouped(pairs, _setting).items():
+            title = f"{ahead} minus {behind}, {side} side, {budget} budget, statistics {statistics}"
+            lines += _gain_section(found, title)
     return "\n".join([*lines, *_latency_section(latency)]) + "\n"
 
 
@@ -197,7 +198,7 @@ def _flat_latency(row: Row) -> list[Row]:
 
 def _figures(accuracy: Sequence[Row], folder: Path) -> list[Path]:
     written: list[Path] = []
-    for (side, budget), rows in grouped(accuracy, _side_and_budget).items():
+    for setting, rows in grouped(accuracy, _setting).items():
         panels: dict[str, dict[str, Curve]] = {}
         levels: dict[str, float] = {}
         for name, here in grouped(rows, lambda row: row["architecture"]).items():
@@ -207,14 +208,14 @@ def _figures(accuracy: Sequence[Row], folder: Path) -> list[Path]:
                 for method, each in by_method.items()
             }
             levels[name] = float(np.mean([100 * row["unpruned"] for row in here]))
-        written.append(folder / f"accuracy-{side}-{budget}.png")
+        written.append(folder / f"accuracy-{'-'.join(setting)}.png")
         picture = curves_picture(panels, "share of channels dropped", "top-1, %", levels)
         write_bytes(written[-1], picture)
     return written
 
 
-def _side_and_budget(row: Row) -> tuple[str, str]:
-    return row["side"], row["budget"]
+def _setting(row: Row) -> tuple[str, str, str]:
+    return row["side"], row["budget"], row["statistics"]
 
 
 def _spread(numbers: Sequence[float]) -> str:
