@@ -157,6 +157,10 @@ def test_latency_rows(subject: Subject, tmp_path: Path) -> None:
     assert row["copies"]["naive"]["bytes"] > 0
     assert row["copies"]["naive"]["measured_bytes"] == row["copies"]["naive"]["bytes"]
     assert row["copies"]["optimal"]["bytes"] <= row["copies"]["upscale"]["bytes"]
+    write_tables(store.flat(), tmp_path)
+    assert "naive export, eager, input side, local budget" in (tmp_path / "report.md").read_text()
+    with (tmp_path / "latency.csv").open() as file:
+        assert [each["export"] for each in csv.DictReader(file)] == list(row["eager"])
 
 
 def row(method: str, seed: int, amount: float, top1: float) -> dict[str, Any]:
