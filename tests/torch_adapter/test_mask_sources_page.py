@@ -15,7 +15,7 @@ import reorder_solver as rs
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "mask-sources.md").read_text("utf-8")
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-SCORES, STRUCTURED, SEPARATE, JOINT = range(4)
+SCORES, OWN_SCORES, STRUCTURED, SEPARATE, JOINT = range(5)
 
 
 def run(number: int) -> dict[str, Any]:
@@ -30,7 +30,14 @@ def run(number: int) -> dict[str, Any]:
 
 def test_there_is_a_test_per_example() -> None:
     """The page grew: so must this file."""
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) == 5
+
+
+def test_own_scores() -> None:
+    """A share of all layers' channels; the layer whose scores were raised keeps more of its own."""
+    masks = run(OWN_SCORES)["masks"]
+    kept = np.concatenate([sides["input"] for sides in masks.values()])
+    assert abs(kept.mean() - 0.7) < 0.01
 
 
 def test_built_in_scores() -> None:
