@@ -227,7 +227,7 @@ def evaluate_windows(
             for start, part, channels in zip(starts, access.parts, mine, strict=False)
             if channels.size
         ]
-        first = min(places, default=0)
+        first = int(min(places, default=0))
         windows[access.id] = None if pays else Window(first, first + width)
     for tensor in instance.tensors:
         if tensor.live_limit is not None and live[tensor.id] > tensor.live_limit:
