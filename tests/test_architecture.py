@@ -25,6 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "backends": {"core", "consecutive_ones", "presolve", "formulations"},
     "sharing": {"core", "consecutive_ones", "presolve", "formulations"},
     "windows": {"core", "formulations"},
+    "solve_windows": {"core", "backends", "formulations", "windows"},
     "incumbent": {"core", "presolve"},
     "solve": {"core", "presolve", "backends", "incumbent"},
     "programmes": {"core", "formats", "formulations", "presolve", "backends", "solve"},
@@ -39,6 +40,7 @@ ALLOWED: dict[str, set[str]] = {
         "programmes",
         "plot",
         "torch_adapter",
+        "solve_windows",
         "windows",
     },
 }
