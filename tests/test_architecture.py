@@ -26,6 +26,8 @@ ALLOWED: dict[str, set[str]] = {
     # As third parties do: the public backend interface, and its types.
     "peers": {"backends", "presolve"},
     "sharing": {"core", "consecutive_ones", "presolve", "formulations"},
+    "windows": {"core", "formulations"},
+    "solve_windows": {"core", "backends", "formulations", "windows"},
     "incumbent": {"core", "presolve"},
     "solve": {"core", "presolve", "backends", "incumbent"},
     "bench": {"core", "formats", "formulations", "backends", "solve"},
@@ -46,6 +48,8 @@ ALLOWED: dict[str, set[str]] = {
         "report",
         "torch_adapter",
         "experiments",
+        "solve_windows",
+        "windows",
     },
 }
 HEAVY = ("torch", "ortools", "pulp", "numba", "matplotlib", "scipy")

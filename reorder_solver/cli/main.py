@@ -21,6 +21,7 @@ SUMMARIES = {
     "report": "Turn a benchmark into a page with charts, tables and layouts.",
     "train": "Train the small networks that 'reproduce' prunes.",
     "reproduce": "Prune trained networks in every way, and tabulate accuracy and latency.",
+    "windows": "Zero-copy pruning: one window for every layer, from scores and budgets.",
     "demo": "Prune, reorder and check a real network, end to end.",
 }
 
