@@ -25,7 +25,14 @@ from reorder_solver.torch_adapter.latency import LatencyTable, compare_latency
 from reorder_solver.torch_adapter.masks import masked
 from reorder_solver.torch_adapter.models import calibrate, load_model
 from reorder_solver.torch_adapter.plan import Pin
-from reorder_solver.torch_adapter.pruning import constrain, prune, prune_inputs, prune_outputs
+from reorder_solver.torch_adapter.pruning import (
+    Pruner,
+    channel_scores,
+    constrain,
+    prune,
+    prune_inputs,
+    prune_outputs,
+)
 from reorder_solver.torch_adapter.report import AccessRow, Report
 from reorder_solver.torch_adapter.traffic import Traffic, copied_bytes
 from reorder_solver.torch_adapter.transformed_plan import Transformations
@@ -38,11 +45,13 @@ __all__ = [
     "Extraction",
     "LatencyTable",
     "Pin",
+    "Pruner",
     "Report",
     "Traffic",
     "Transformations",
     "apply",
     "calibrate",
+    "channel_scores",
     "compact",
     "compare_latency",
     "constrain",
