@@ -22,8 +22,8 @@ class ScoredPart:
 class ScoredAccess:
     id: str
     parts: tuple
-    role: str
     budget: str
+    role: str = "read"
     cost: int = 1
     minimum: int = 0
     maximum: int | None = None

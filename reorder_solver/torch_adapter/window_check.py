@@ -80,7 +80,9 @@ class CopyCounter:
             return found
         # Some models cannot be exported without a copy, pruned or not.
         least, _, own = self._unpruned
-        more = {kind: max(own.get(kind, 0), self._before.get(kind, 0)) for kind in {*own, *self._before}}
+        more = {
+            kind: max(own.get(kind, 0), self._before.get(kind, 0)) for kind in {*own, *self._before}
+        }
         return Copies(max(0, cost - least), layers, _excess(more, traffic))
 
     @cached_property

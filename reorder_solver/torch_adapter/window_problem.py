@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reorder_solver.core.instance import Role
 from reorder_solver.core.windows import (
     Budget,
     ScoredAccess,
@@ -16,6 +17,7 @@ from reorder_solver.core.windows import (
     ScoredTensor,
     WindowsInstance,
 )
+from reorder_solver.torch_adapter.joint import channels_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from reorder_solver.core.windows import WindowsResult
     from reorder_solver.torch_adapter.masks import Kept
+    from reorder_solver.torch_adapter.scores import GivenScores
     from reorder_solver.torch_adapter.window_survey import Choice, Key, Piece, Stretch, Survey
 
     FloatArray = npt.NDArray[np.float64]
@@ -122,7 +125,7 @@ class WindowProblem:
 
 def formulate(
     survey: Survey,
-    scores: Mapping[str, Mapping[str, FloatArray]],
+    scores: GivenScores,
     demand: Demand,
     *,
     treatments: Mapping[str, int] | None = None,
@@ -133,9 +136,8 @@ def formulate(
     Parameters
     ----------
     survey : Survey
-    scores : mapping
-        ``{layer: {"input": numbers, "output": numbers}}``, one per feature of that side; layers
-        without scores keep everything.
+    scores : GivenScores
+        Layers without scores keep everything.
     demand : Demand
     treatments : mapping of str to int, optional
         Per stretch ``WINDOWS``, ``ALIKE`` (all its readers keep the same) or ``WHOLE``.
@@ -155,7 +157,7 @@ class _Formulation:
     def __init__(
         self,
         survey: Survey,
-        scores: Mapping[str, Mapping[str, FloatArray]],
+        scores: GivenScores,
         demand: Demand,
         treatments: Mapping[str, int],
         paid: frozenset[Key],
@@ -166,9 +168,7 @@ class _Formulation:
         self._treatments = treatments
         self._whole = {name for name, each in treatments.items() if each == WHOLE}
         self._choices = tuple(
-            each
-            for each in survey.choices
-            if each.side in scores.get(each.layer, {}) and self._takes_part(each)
+            each for each in survey.choices if each.key in scores and self._takes_part(each)
         )
         self._scores = self._integers(scores)
         self._accesses: list[ScoredAccess] = []
@@ -199,14 +199,12 @@ class _Formulation:
         name = choice.id if choice.free else choice.pieces[0].stretch
         return name not in self._whole
 
-    def _integers(
-        self, scores: Mapping[str, Mapping[str, FloatArray]]
-    ) -> dict[Key, IntArray]:
+    def _integers(self, scores: GivenScores) -> dict[Key, IntArray]:
         found: dict[Key, FloatArray] = {}
         for choice in self._choices:
-            numbers = np.bincount(
-                choice.owner, scores[choice.layer][choice.side], choice.owners
-            ).astype(np.float64)
+            module = self._survey.layers.modules[choice.layer]
+            call = self._survey.layers.first_calls[choice.layer]
+            numbers = scores(choice.layer, module, channels_of(call, choice.side), choice.side)
             found[choice.key] = numbers - min(0.0, float(numbers.min(initial=0.0)))
         everything = sum(float(each.sum()) for each in found.values())
         rounded: dict[Key, IntArray] = {}
@@ -243,8 +241,8 @@ class _Formulation:
             ScoredAccess(
                 access,
                 (ScoredPart(stretch.id, numbers),),
-                "read" if first.side == "input" else "write",
                 budget="all" if self._demand.shared else first.id,
+                role=Role.READ if first.side == "input" else Role.WRITE,
                 cost=sum(self._cost(each) for each in choices) if self._demand.shared else 1,
                 minimum=least if whole else 0,
                 maximum=min(size, keep) if not self._demand.shared else size,

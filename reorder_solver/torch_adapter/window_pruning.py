@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 from reorder_solver.core.errors import InputError
 from reorder_solver.solve_windows import solve_windows
+from reorder_solver.torch_adapter.scores import GivenScores, score_table, scorer
 from reorder_solver.torch_adapter.window_check import CopyCounter
 from reorder_solver.torch_adapter.window_problem import ALIKE, WHOLE, Demand, formulate
-from reorder_solver.torch_adapter.window_scores import scores_of
 from reorder_solver.torch_adapter.window_survey import survey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from torch import nn
 
     from reorder_solver.core.windows import WindowsInstance, WindowsResult
+    from reorder_solver.torch_adapter.data_scores import Data, Loss
     from reorder_solver.torch_adapter.layer_weights import Side
     from reorder_solver.torch_adapter.masks import Kept
+    from reorder_solver.torch_adapter.scores import Scores
     from reorder_solver.torch_adapter.window_check import Copies
     from reorder_solver.torch_adapter.window_problem import WindowProblem
     from reorder_solver.torch_adapter.window_survey import Choice, Key, LeftAlone, Survey
@@ -78,7 +80,7 @@ class WindowPruning:
 def prune_windows(
     model: nn.Module,
     example_inputs: Any,
-    scores: str | Mapping[str, Mapping[str, Any]] = "l2",
+    scores: str | Scores = "l2",
     amount: float = 0.5,
     *,
     side: str = "input",
@@ -87,7 +89,8 @@ def prune_windows(
     time_limit: float | None = 10.0,
     seed: int = 0,
     check: bool = True,
-    **scoring: Any,
+    data: Data | None = None,
+    loss: Loss | None = None,
 ) -> WindowPruning:
     """Masks that keep the most of the scores while every layer still reads a view.
 
@@ -122,8 +125,8 @@ def prune_windows(
     check : bool
         Export with the masks and count what is copied. Should that be more than the model copies
         by itself, the windows of the tensors concerned are tightened, and solved again.
-    **scoring
-        Passed on to :func:`channel_scores` where `scores` is a name.
+    data, loss
+        For the scores ``hrank`` and ``taylor``, see :func:`channel_scores`.
 
     Returns
     -------
@@ -144,10 +147,10 @@ def prune_windows(
     demand = demanded(amount, budget, live)
     if side not in SIDES:
         raise InputError(f"unknown side {side!r}; known: {', '.join(SIDES)}")
-    sides = SIDES[side]
-    table = scores_of(model, example_inputs, scores, sides, seed=seed, **scoring)
-    pruner = WindowPruner(model, example_inputs, table, sides, time_limit=time_limit, seed=seed)
-    return pruner.prune(demand, check=check)
+    pruner = WindowPruner(model, example_inputs, SIDES[side], time_limit=time_limit, seed=seed)
+    if isinstance(scores, str):
+        scores = pruner.scores(scores, data=data, loss=loss)
+    return pruner.prune(scores, demand, check=check)
 
 
 def demanded(amount: float, budget: str = "layer", live: float = 1.0) -> Demand:
@@ -163,46 +166,62 @@ def demanded(amount: float, budget: str = "layer", live: float = 1.0) -> Demand:
 
 
 class WindowPruner:
-    """A model and its scores, for any number of demands.
+    """A model, for any number of scores and demands.
 
     Parameters
     ----------
     model : torch.nn.Module
+        Not changed.
     example_inputs : tensor, tuple of tensors, or mapping of str to tensor
-    scores : mapping
-        As for :func:`prune_windows`.
     sides : tuple of {"input", "output"}
     time_limit : float or None
+        Seconds for each solve.
     seed : int
+
+    Raises
+    ------
+    InputError, CaptureError
+        As :func:`prune_windows`.
     """
 
     def __init__(
         self,
         model: nn.Module,
         example_inputs: Any,
-        scores: Mapping[str, Mapping[str, Any]],
         sides: tuple[Side, ...] = ("input",),
         *,
         time_limit: float | None = 10.0,
         seed: int = 0,
     ) -> None:
         self.survey: Survey = survey(model, example_inputs, sides)
-        self.scores = scores
+        self._sides = sides
         self._counter = CopyCounter(model, example_inputs, time_limit, seed)
         self._time_limit = time_limit
         self._seed = seed
         self._treatments: dict[str, int] = {}
         self._repairs: list[str] = []
 
+    def scores(self, score: str, *, data: Data | None = None, loss: Loss | None = None) -> Scores:
+        """See :func:`channel_scores`."""
+        layers = self.survey.layers
+        function = scorer(layers, score, data=data, loss=loss, seed=self._seed)
+        return score_table(layers, function, self._sides)
+
     def prune(
-        self, demand: Demand, *, check: bool = True, paid: frozenset[Key] = frozenset()
+        self,
+        scores: Scores,
+        demand: Demand,
+        *,
+        check: bool = True,
+        paid: frozenset[Key] = frozenset(),
     ) -> WindowPruning:
         """Solve; with `check`, until an export copies nothing, apart from what is paid for.
 
-        What had to be tightened once stays so for further demands.
+        What had to be tightened once stays so for whatever is asked for later.
         """
+        given = GivenScores(self.survey.layers, scores)
         while True:
-            found = self._solved(demand, paid)
+            found = self._solved(given, demand, paid)
             if not check:
                 return found
             copies = self._counter.count(found.masks)
@@ -211,28 +230,33 @@ class WindowPruner:
                 return found
             self._tighten(copies)
 
-    def _solved(self, demand: Demand, paid: frozenset[Key]) -> WindowPruning:
-        problem = formulate(
-            self.survey, self.scores, demand, treatments=self._treatments, paid=paid
-        )
+    def problem(
+        self, scores: Scores, demand: Demand, paid: frozenset[Key] = frozenset()
+    ) -> WindowProblem:
+        """The problem that a demand poses."""
+        return self._formulated(GivenScores(self.survey.layers, scores), demand, paid)
+
+    def _formulated(
+        self, given: GivenScores, demand: Demand, paid: frozenset[Key]
+    ) -> WindowProblem:
+        return formulate(self.survey, given, demand, treatments=self._treatments, paid=paid)
+
+    def _solved(self, given: GivenScores, demand: Demand, paid: frozenset[Key]) -> WindowPruning:
+        problem = self._formulated(given, demand, paid)
         result = solve_windows(problem.instance, time_limit=self._time_limit, seed=self._seed)
         masks = problem.masks(result)
         total = sum(int(each.sum()) for each in problem.scores.values())
-        ceiling = result.upper_bound / total if total else 1.0
+        bound = total if result.upper_bound is None else result.upper_bound
         return WindowPruning(
             masks,
             problem.retained(masks),
-            ceiling,
+            min(1.0, bound / total) if total else 1.0,
             None,
             tuple(self._repairs),
             self.survey.left,
             result,
             problem.instance,
         )
-
-    def problem(self, demand: Demand) -> WindowProblem:
-        """The problem that a demand poses."""
-        return formulate(self.survey, self.scores, demand, treatments=self._treatments)
 
     def _tighten(self, copies: Copies) -> None:
         """Treat what the layers concerned read one step more strictly, or else everything."""

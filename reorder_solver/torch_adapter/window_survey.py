@@ -18,8 +18,9 @@ from reorder_solver.torch_adapter.connections import analysed, connections_among
 from reorder_solver.torch_adapter.joint import channels_of
 from reorder_solver.torch_adapter.layer_weights import groups_of, is_depthwise
 from reorder_solver.torch_adapter.masks import masked
+from reorder_solver.torch_adapter.prunable import PrunableLayers
 from reorder_solver.torch_adapter.tensors import find_tensors
-from reorder_solver.torch_adapter.work import layers
+from reorder_solver.torch_adapter.work import layers as work_layers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -135,12 +136,14 @@ class Survey:
     choices : tuple of Choice
     stretches : dict of str to Stretch
     left : tuple of LeftAlone
+    layers : PrunableLayers
     """
 
     name: str
     choices: tuple[Choice, ...]
     stretches: dict[str, Stretch]
     left: tuple[LeftAlone, ...]
+    layers: PrunableLayers
 
     def readers(self, stretch: str) -> list[Choice]:
         """The choices that must be windows of a stretch."""
@@ -195,10 +198,9 @@ class _Order:
 class _Surveyor:
     """Collects choices; see :func:`survey`."""
 
-    def __init__(
-        self, name: str, model: nn.Module, facts: Facts, sides: tuple[Side, ...]
-    ) -> None:
+    def __init__(self, name: str, model: nn.Module, facts: Facts, sides: tuple[Side, ...]) -> None:
         self._name = name
+        self._model = model
         self._sides = sides
         self._modules = dict(model.named_modules(remove_duplicate=False))
         self._laid = _Order(model, facts, end_to_end=True)
@@ -227,7 +229,8 @@ class _Surveyor:
         choices += [self._write(name, stretches) for name in writes]
         order = {name: place for place, name in enumerate(self._calls)}
         choices.sort(key=lambda each: order[each.layer])
-        return Survey(self._name, tuple(choices), stretches.found, tuple(self._left))
+        layers = PrunableLayers(self._model, None, self._laid.calls)
+        return Survey(self._name, tuple(choices), stretches.found, tuple(self._left), layers)
 
     def _wanting(self, side: Side) -> dict[str, None]:
         """Layers that may choose on one side."""
@@ -305,10 +308,17 @@ class _Surveyor:
     def _choice(
         self, name: str, side: Side, channels: Channels, pieces: tuple[Piece, ...], *, free: bool
     ) -> Choice:
-        macs, entries = self._work.get(name, (0, 0))
         count = max(1, channels.owners)
+        macs, entries = (each // count for each in self._work.get(name, (0, 0)))
         return Choice(
-            name, side, channels.owner, channels.owners, pieces, free, macs // count, entries // count
+            name,
+            side,
+            channels.owner,
+            channels.owners,
+            pieces,
+            free,
+            macs // count,
+            entries // count,
         )
 
 
@@ -428,7 +438,7 @@ def _equal(one: Channels, other: Channels) -> bool:
 def _work(facts: Facts) -> dict[str, tuple[int, int]]:
     """Per layer its multiply-adds per sample, over all calls, and the entries of its weight."""
     found: dict[str, tuple[int, int]] = {}
-    for layer in layers(facts.program):
+    for layer in work_layers(facts.program):
         macs, _ = found.get(layer.name, (0, 0))
         found[layer.name] = macs + layer.macs_before, layer.entries
     return found
