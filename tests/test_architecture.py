@@ -24,6 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "proofs": {"core", "consecutive_ones", "formulations"},
     "backends": {"core", "consecutive_ones", "presolve", "formulations"},
     "sharing": {"core", "consecutive_ones", "presolve", "formulations"},
+    "windows": {"core", "formulations"},
     "incumbent": {"core", "presolve"},
     "solve": {"core", "presolve", "backends", "incumbent"},
     "programmes": {"core", "formats", "formulations", "presolve", "backends", "solve"},
@@ -38,6 +39,7 @@ ALLOWED: dict[str, set[str]] = {
         "programmes",
         "plot",
         "torch_adapter",
+        "windows",
     },
 }
 HEAVY = ("torch", "ortools", "pulp", "numba", "matplotlib", "scipy")

@@ -17,6 +17,7 @@ SUMMARIES = {
     "backends": "List the solvers and what each can do.",
     "export": "Turn a PyTorch model into an instance, and into a compact model.",
     "calibrate": "Time what serving each access costs on this machine.",
+    "windows": "Zero-copy pruning: one window for every layer, from scores and budgets.",
     "demo": "Prune, reorder and check a real network, end to end.",
 }
 
