@@ -28,7 +28,15 @@ ALLOWED: dict[str, set[str]] = {
     "incumbent": {"core", "presolve"},
     "solve": {"core", "presolve", "backends", "incumbent"},
     "programmes": {"core", "formats", "formulations", "presolve", "backends", "solve"},
-    "torch_adapter": {"core", "formats", "formulations", "plot", "sharing", "solve"},
+    "torch_adapter": {
+        "core",
+        "formats",
+        "formulations",
+        "plot",
+        "sharing",
+        "solve",
+        "solve_windows",
+    },
     "experiments": {"core", "formats", "plot", "torch_adapter"},
     "cli": {
         "core",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from reorder_solver.core.windows import WindowsResult
     from reorder_solver.torch_adapter.masks import Kept
-    from reorder_solver.torch_adapter.scores import GivenScores
+    from reorder_solver.torch_adapter.scores import GivenScores, Scores
     from reorder_solver.torch_adapter.window_survey import Choice, Key, Piece, Stretch, Survey
 
     FloatArray = npt.NDArray[np.float64]
@@ -151,6 +151,14 @@ def formulate(
     2**40, and rounded to the nearest, 1 at least. Rounding changes no score by more than one unit.
     """
     return _Formulation(survey, scores, demand, treatments or {}, paid).problem()
+
+
+def over_means(scores: Scores) -> dict[str, dict[str, FloatArray]]:
+    """Scores over the mean of their layer and side, so that layers can share a budget."""
+    return {
+        name: {side: np.asarray(each) / (np.abs(each).mean() or 1.0) for side, each in own.items()}
+        for name, own in scores.items()
+    }
 
 
 class _Formulation:

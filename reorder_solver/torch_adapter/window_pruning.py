@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from reorder_solver.core.errors import InputError
+from reorder_solver.core.errors import BackendContractError, InputError
 from reorder_solver.solve_windows import solve_windows
-from reorder_solver.torch_adapter.scores import GivenScores, score_table, scorer
+from reorder_solver.torch_adapter.scores import WITHIN_LAYERS, GivenScores, score_table, scorer
 from reorder_solver.torch_adapter.window_check import CopyCounter
-from reorder_solver.torch_adapter.window_problem import ALIKE, WHOLE, Demand, formulate
+from reorder_solver.torch_adapter.window_problem import (
+    ALIKE,
+    WHOLE,
+    Demand,
+    formulate,
+    over_means,
+)
 from reorder_solver.torch_adapter.window_survey import survey
 
 if TYPE_CHECKING:
@@ -113,7 +119,8 @@ def prune_windows(
     budget : {"layer", "channels", "macs", "bytes"}
         ``layer``: every layer drops the same share. Otherwise the share is taken of all layers
         together, of their channels, multiply-adds or bytes of weights, and each keeps a tenth of
-        its channels at least.
+        its channels at least. There the scores ``l1``, ``l2``, ``fpgm`` and ``hrank`` count over
+        their layer's mean; scores that are given count as they are.
     live : float
         Share of the channels of each tensor that may be in any window. 1 for no limit; the share
         that layers keep means that those on one tensor all keep the same, as in constrained
@@ -149,7 +156,9 @@ def prune_windows(
         raise InputError(f"unknown side {side!r}; known: {', '.join(SIDES)}")
     pruner = WindowPruner(model, example_inputs, SIDES[side], time_limit=time_limit, seed=seed)
     if isinstance(scores, str):
+        relative = budget != "layer" and scores in WITHIN_LAYERS
         scores = pruner.scores(scores, data=data, loss=loss)
+        scores = over_means(scores) if relative else scores
     return pruner.prune(scores, demand, check=check)
 
 
@@ -244,6 +253,8 @@ class WindowPruner:
     def _solved(self, given: GivenScores, demand: Demand, paid: frozenset[Key]) -> WindowPruning:
         problem = self._formulated(given, demand, paid)
         result = solve_windows(problem.instance, time_limit=self._time_limit, seed=self._seed)
+        if result.layout is None:
+            raise BackendContractError(f"no windows, status {result.status.value}")
         masks = problem.masks(result)
         total = sum(int(each.sum()) for each in problem.scores.values())
         bound = total if result.upper_bound is None else result.upper_bound
