@@ -192,7 +192,11 @@ class _Program:
             for (_, scores), row in zip(access.parts, rows, strict=True)
             for score, chosen in zip(scores, row, strict=True)
         )
-        self._program.maximize(self._objective)
+        # What is lost, as a variable: before the engine has a bound it reports 0, which is one.
+        total = total_scores(model)
+        loss = self._program.new_int_var(0, total, "")
+        self._program.add(loss + self._objective == total)
+        self._program.minimize(loss)
 
     def _tensor(self, t: int) -> list[Any]:
         size = self._model.channels[t]
@@ -302,9 +306,11 @@ class _Program:
             raise RuntimeError(f"CP-SAT refused the model: {self._program.validate()}")
         if status == cp.INFEASIBLE:
             return WindowsSolution(None, None)
-        # The objective is negated within, and its bound there is an integer.
-        bound = -int(solver.response_proto.inner_objective_lower_bound)
-        bound = min(bound, total_scores(self._model))
+        # The bound of the response is an integer, that of the solver a float.
+        lost = max(0, int(solver.response_proto.inner_objective_lower_bound))
+        bound = total_scores(self._model) - lost
+        if upper_bound is not None:
+            bound = min(bound, upper_bound)
         if status not in (cp.OPTIMAL, cp.FEASIBLE):
             return WindowsSolution(None, bound)
         return self._read(solver, bound)

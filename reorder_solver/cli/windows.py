@@ -23,6 +23,7 @@ from reorder_solver.formats import (
     write_windows_result,
 )
 from reorder_solver.formats.files import label
+from reorder_solver.solve_windows import solve_windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,13 +55,16 @@ _POINTS = (
 )
 
 
-@click.group()
-def command() -> None:
+@click.group(invoke_without_command=True)
+@click.pass_context
+def command(ctx: click.Context) -> None:
     """Zero-copy pruning: choose a channel order and one window for every access.
 
     Instances hold scores instead of masks, and budgets. Every access that does not pay for a copy
     reads one slice. See docs/zero-copy-pruning.md.
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 def _solving(function: Any) -> Any:
@@ -80,12 +84,6 @@ def _solving(function: Any) -> Any:
     ):
         function = option(function)
     return function
-
-
-def _front_door() -> Callable[..., WindowsResult]:
-    import reorder_solver
-
-    return reorder_solver.solve_windows
 
 
 @command.command()
@@ -114,7 +112,7 @@ def solve(
     code = ExitCode.DONE
     try:
         for path, instance in zip(files, instances, strict=True):
-            result = _front_door()(
+            result = solve_windows(
                 instance, backend=backend, time_limit=time_limit, seed=seed, threads=threads
             )
             verify_windows(instance, result)
@@ -232,7 +230,7 @@ def _resuming(
                 kept = read_windows_result(path, instance)
                 verify_windows(instance, kept)
                 return kept
-        result = _front_door()(
+        result = solve_windows(
             instance, backend=backend, time_limit=time_limit, seed=seed, threads=threads
         )
         verify_windows(instance, result)

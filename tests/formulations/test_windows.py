@@ -141,6 +141,19 @@ def test_live_limit_of_the_width_is_constrained_pruning() -> None:
     assert same <= upper_bound(model) <= same * 1.02
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.05, 0.3, 1.0])
+def test_bound_when_time_runs_out(seconds: float) -> None:
+    """However early the search ends, the bound is not below what can be had."""
+    random = np.random.RandomState(0)
+    scores = random.randint(0, 1000, (6, 30))
+    model = _plain(np.sort(scores, axis=1), 15)
+    same = int(np.sort(scores, axis=1)[:, -15:].sum())
+    found = solve_cpsat(model, time_limit=seconds)
+    assert found.upper_bound is not None
+    assert found.upper_bound >= same
+    assert found.value is None or found.value <= same
+
+
 def test_ways_to_overlap() -> None:
     """Two intervals overlap in any way; of three, one pair or one single is always missing."""
     assert ways_to_overlap(2) == ((1, 2, 3),)
