@@ -32,7 +32,15 @@ ALLOWED: dict[str, set[str]] = {
     "solve": {"core", "presolve", "backends", "incumbent"},
     "bench": {"core", "formats", "formulations", "backends", "solve"},
     "programmes": {"core", "formats", "formulations", "presolve", "backends", "solve"},
-    "torch_adapter": {"core", "formats", "formulations", "plot", "sharing", "solve"},
+    "torch_adapter": {
+        "core",
+        "formats",
+        "formulations",
+        "plot",
+        "sharing",
+        "solve",
+        "solve_windows",
+    },
     "report": {"core", "bench"},
     "experiments": {"core", "formats", "plot", "torch_adapter"},
     "cli": {

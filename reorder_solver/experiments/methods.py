@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from reorder_solver.core.errors import InputError
 from reorder_solver.torch_adapter.scores import WITHIN_LAYERS
+from reorder_solver.torch_adapter.window_problem import over_means
+from reorder_solver.torch_adapter.window_pruning import SIDES, WindowPruner, demanded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,10 +86,47 @@ def constrained_by_mean(task: Task) -> Masks:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class ZeroCopy:
+    """Windows that take no copy.
+
+    Parameters
+    ----------
+    live : float
+        Share of the channels of each tensor that may be in any window; see
+        :func:`~reorder_solver.torch_adapter.prune_windows`.
+    time_limit : float
+        Seconds for each solve.
+    """
+
+    live: float = 1.0
+    time_limit: float = 5.0
+
+    def __call__(self, task: Task) -> Masks:
+        """The masks; that an export with them copies nothing is checked with the exports."""
+        found = _WINDOWS.get(task.pruner)
+        if found is None or task.side not in found:
+            found = _WINDOWS.setdefault(task.pruner, {})
+            found[task.side] = WindowPruner(
+                task.model, task.inputs, SIDES[task.side], time_limit=self.time_limit
+            )
+        shared = task.budget == "global"
+        scores = task.scores
+        if shared and task.score in WITHIN_LAYERS:
+            scores = over_means(scores)
+        demand = demanded(task.amount, "channels" if shared else "layer", self.live)
+        return found[task.side].prune(scores, demand, check=False).masks
+
+
+_WINDOWS: WeakKeyDictionary[Pruner, dict[str, WindowPruner]] = WeakKeyDictionary()
+
 METHODS: dict[str, Callable[[Task], Masks]] = {
     "unconstrained": unconstrained,
     "constrained": constrained,
     "constrained-by-mean": constrained_by_mean,
+    "zero-copy": ZeroCopy(),
+    "zero-copy-live-0.75": ZeroCopy(0.75),
+    "zero-copy-live-0.5": ZeroCopy(0.5),
 }
 
 

@@ -36,6 +36,11 @@ from reorder_solver.torch_adapter.pruning import (
 from reorder_solver.torch_adapter.report import AccessRow, Report
 from reorder_solver.torch_adapter.traffic import Traffic, copied_bytes
 from reorder_solver.torch_adapter.transformed_plan import Transformations
+from reorder_solver.torch_adapter.window_pruning import (
+    WindowPruner,
+    WindowPruning,
+    prune_windows,
+)
 
 __all__ = [
     "AccessRow",
@@ -49,6 +54,8 @@ __all__ = [
     "Report",
     "Traffic",
     "Transformations",
+    "WindowPruner",
+    "WindowPruning",
     "apply",
     "calibrate",
     "channel_scores",
@@ -63,4 +70,5 @@ __all__ = [
     "prune",
     "prune_inputs",
     "prune_outputs",
+    "prune_windows",
 ]

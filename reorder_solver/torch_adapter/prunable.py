@@ -10,6 +10,8 @@ from reorder_solver.torch_adapter.joint import JointChannels
 from reorder_solver.torch_adapter.layer_weights import groups_of, is_depthwise
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
 
     from reorder_solver.torch_adapter.connections import Connection
@@ -27,15 +29,24 @@ class PrunableLayers:
     first_calls : dict of str to Connection
         One per weight.
     prunable : dict of side to set of str
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    example_inputs : tensor, tuple of tensors, or mapping of str to tensor
+    calls : sequence of Connection, optional
+        The model's, if they are known.
     """
 
-    def __init__(self, model: nn.Module, example_inputs: Any) -> None:
+    def __init__(
+        self, model: nn.Module, example_inputs: Any, calls: Sequence[Connection] | None = None
+    ) -> None:
         self.model = model
         self.modules: dict[str, nn.Module] = dict(model.named_modules(remove_duplicate=False))
         self.first_calls: dict[str, Connection] = {}
         names: dict[int, str] = {}
         self._calls: list[Connection] = []
-        for call in connections(model, example_inputs):
+        for call in connections(model, example_inputs) if calls is None else calls:
             weight = id(self.modules[call.module].get_parameter("weight"))
             name = names.setdefault(weight, call.module)
             self._calls.append(replace(call, module=name))

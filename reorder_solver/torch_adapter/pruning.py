@@ -43,6 +43,8 @@ class Pruner:
     model : torch.nn.Module
         Not changed.
     example_inputs : tensor, tuple of tensors, or mapping of str to tensor
+    layers : PrunableLayers, optional
+        The model's, if they are known.
 
     Raises
     ------
@@ -50,8 +52,10 @@ class Pruner:
         If the model cannot be captured by ``torch.export``.
     """
 
-    def __init__(self, model: nn.Module, example_inputs: Any) -> None:
-        self._layers = PrunableLayers(masked(model).eval(), example_inputs)
+    def __init__(
+        self, model: nn.Module, example_inputs: Any, layers: PrunableLayers | None = None
+    ) -> None:
+        self._layers = layers or PrunableLayers(masked(model).eval(), example_inputs)
 
     def scores(
         self,
