@@ -23,11 +23,12 @@ LANGUAGES = {"python", "output", "sh", "console", "json", "toml", "yaml", "text"
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, its text, and the number of its first line."""
+    """A fenced block: its language, its text, its first line, and the file that it is to be."""
 
     language: str
     text: str
     line: int
+    file: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,21 @@ def blocks(page: str) -> list[Block]:
             yield region
 
     document = Document.parse(str(ROOT / page), every_block)
-    return [
-        Block(_language(example.region.lexemes["language"].strip(), text), text, example.line)
-        for example in document.examples()
-        for text in [str(example.parsed)]
-    ]
+    found: list[Block] = []
+    for example in document.examples():
+        info, text = example.region.lexemes["language"].strip(), str(example.parsed)
+        titled = re.fullmatch(r'(?P<language>\w+) title="(?P<file>[^"]+)"', info)
+        name, file = (titled["language"], titled["file"]) if titled else (info, None)
+        found.append(Block(_language(name, text), text, example.line, file))
+    return found
+
+
+def write_file(block: Block, folder: Path) -> None:
+    """Save a block that has a file's name as title."""
+    if block.file is not None:
+        path = folder / block.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(block.text, encoding="utf-8")
 
 
 def commands(block: Block) -> list[Command]:

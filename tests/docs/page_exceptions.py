@@ -30,6 +30,11 @@ STAND_INS = {
 
 EXCEPTIONS = (
     Exception_("README.md", "reorder-solver demo", "a whole network at full size", slow=True),
+    Exception_(
+        "docs/adding-a-backend.md",
+        "--backend shuffle",
+        "needs the package that the line before installs; tests/newcomer/run.py runs both",
+    ),
     Exception_("docs/measuring.md", "reorder-solver calibrate", "measures for minutes", slow=True),
 )
 

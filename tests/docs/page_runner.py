@@ -19,7 +19,7 @@ from typing import Any
 import click
 import yaml
 from click.testing import CliRunner
-from page_blocks import ROOT, Block, Command, blocks, commands
+from page_blocks import ROOT, Block, Command, blocks, commands, write_file
 from page_exceptions import STAND_INS, exception_for
 
 from reorder_solver.cli.main import main
@@ -56,6 +56,7 @@ def _run(page: str, found: list[Block], folder: Path, slow: bool) -> list[dict[s
     printed = io.StringIO()
     for block in found:
         where = f"{page}, line {block.line}"
+        write_file(block, folder)
         if block.language == "python":
             # As many blank lines before it as in the page: tracebacks then show the page's lines.
             text = "\n" * block.line + block.text
