@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 import reorder_solver as rs
+from reorder_solver.backends import backend_class
 from reorder_solver.bench.best_known import (
     BestKnown,
     better,
@@ -65,19 +66,31 @@ def row(label: str, result: rs.Result, found_by: str, date: str) -> BestKnown:
 
 
 def solved(
-    label: str, instance: rs.Instance, objective: rs.Objective, seconds: float, date: str
+    label: str,
+    instance: rs.Instance,
+    objective: rs.Objective,
+    backend: str,
+    seconds: float,
+    date: str,
 ) -> BestKnown:
-    """A row from the portfolio, verified, from the hidden layout where there is one."""
+    """A row from a solver, verified, from the hidden layout where there is one."""
     secret = instance.meta.get("planted")
     start = None if secret is None else rs.Layout(secret["layout"])
-    result = rs.solve(instance, objective, time_limit=seconds, warm_start=start)
+    result = rs.solve(instance, objective, backend, time_limit=seconds, warm_start=start)
     rs.verify(instance, result)
     if result.proof is not None:
         rs.check_proof(instance, result)
-    by = f"auto {rs.__version__}, {seconds:g} s"
+    by = f"{backend} {_version(backend)}, {seconds:g} s"
     if start is not None and result.cost == rs.evaluate(instance, start, objective).total:
         by = f"hidden layout; bound: {by}"
     return row(label, result, by, date)
+
+
+def _version(backend: str) -> str:
+    """Of the solver that a peer calls, else of this package."""
+    found = backend_class(backend)
+    peer = " ".join(f"{name} {number}" for name, number in found.versions().items())
+    return f"({peer})" if found.licence is not None else rs.__version__
 
 
 def constructed(
@@ -121,8 +134,8 @@ def in_literature(
     runs, proven = known[label]
     cost = runs - sum(access.weight for access in instance.accesses if access.size)
     bound = cost if proven else None
-    by = "Concorde, published" if proven else "Concorde at its limit, published"
-    return BestKnown(label, digest, rs.Objective.RUNS, cost, bound, proven, by, "2021-01-01")
+    by = "published (Concorde)" if proven else "published (Concorde at its limit)"
+    return BestKnown(label, digest, rs.Objective.RUNS, cost, bound, proven, by, "2021")
 
 
 def bundled(only: str) -> Iterator[tuple[str, rs.Instance]]:
@@ -161,13 +174,19 @@ def update(
         old = known.get(key)
         if old is not None and old.proven and not arguments.again:
             continue
-        known[key] = better(old, solved(label, instance, objective, arguments.time_limit, today))
+        seconds = arguments.time_limit
+        try:
+            found = solved(label, instance, objective, arguments.backend, seconds, today)
+        except rs.UnsupportedError:
+            continue
+        known[key] = better(old, found)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Update one of the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--time-limit", type=float, default=3.0, metavar="SECONDS")
+    parser.add_argument("--backend", default="auto")
     parser.add_argument("--again", action="store_true", help="solve what is proven as well")
     parser.add_argument("--only", default="*", metavar="GLOB", help="bundled files to take")
     parser.add_argument("--public", nargs="+", type=Path, metavar="FILE_OR_FOLDER")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("file", "digest", "objective", "cost", "bound", "proven", "found_by", "date")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DATE = re.compile(r"\d{4}(-\d{2}-\d{2})?")
 _YES = {"yes": True, "no": False}
 
 
@@ -46,7 +46,7 @@ class BestKnown:
     found_by : str
         Backend and version, a construction, or a publication.
     date : str
-        ISO 8601, of the last improvement.
+        ISO 8601, of the last improvement; a year alone for publications.
     """
 
     file: str
@@ -106,6 +106,10 @@ def better(old: BestKnown | None, new: BestKnown) -> BestKnown:
     cheaper = old if _rank(old) <= _rank(new) else new
     proven = old.proven or new.proven or (bound is not None and bound == cheaper.cost)
     found = replace(cheaper, lower_bound=bound, proven=proven)
+    if proven and not cheaper.proven:
+        # The cost is one's merit, the proof the other's.
+        prover = max((old, new), key=lambda each: each.lower_bound or 0)
+        found = replace(found, found_by=f"{cheaper.found_by}; proven by {prover.found_by}")
     # Old where nothing got better: a second look is no discovery.
     unchanged = (old.cost, old.lower_bound, old.proven) == (found.cost, bound, proven)
     return old if unchanged else replace(found, file=new.file, date=new.date)
@@ -157,7 +161,7 @@ def _row(row: Mapping[str, str | None]) -> BestKnown:
     if text["proven"] not in _YES:
         raise InputError(f"proven must be yes or no, got {shown(text['proven'])}")
     if not _DATE.fullmatch(text["date"]):
-        raise InputError(f"date must be like 2026-01-31, got {shown(text['date'])}")
+        raise InputError(f"date must be like 2026-01-31 or 2026, got {shown(text['date'])}")
     one = BestKnown(
         file=text["file"],
         digest=text["digest"],

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import reorder_solver as rs
     from reorder_solver.backends.base import Backend
 
-#: Between two progress messages, seconds: solvers may report thousands of improvements.
-_QUIET = 0.02
 #: Beyond the memory limit, which the supervisor watches: a net for what grows between two looks.
 _NET_BYTES = 1 << 30
 
@@ -112,14 +110,11 @@ def _run(job: dict[str, Any], send: Callable[..., None]) -> None:
     if type(backend).__module__.startswith("reorder_solver."):
         _warm_up(job, backend, solve)
     trace: list[tuple[float, int | None, int | None]] = []
-    sent = 0.0
 
     def improved(progress: rs.Progress) -> None:
-        nonlocal sent
+        # At once: a run that is killed later must not lose its last improvement.
         trace.append((round(progress.elapsed, 6), progress.cost, progress.lower_bound))
-        if progress.elapsed - sent >= _QUIET:
-            sent = progress.elapsed
-            send(kind="progress", point=trace[-1])
+        send(kind="progress", point=trace[-1])
 
     send(kind="started", cpu=_cpu())
     wall, cpu = time.perf_counter(), _cpu()

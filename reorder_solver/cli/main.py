@@ -19,6 +19,9 @@ SUMMARIES = {
     "export": "Turn a PyTorch model into an instance, and into a compact model.",
     "calibrate": "Time what serving each access costs on this machine.",
     "report": "Turn a benchmark into a page with charts, tables and layouts.",
+    "train": "Train the small networks that 'reproduce' prunes.",
+    "reproduce": "Prune trained networks in every way, and tabulate accuracy and latency.",
+    "windows": "Zero-copy pruning: one window for every layer, from scores and budgets.",
     "demo": "Prune, reorder and check a real network, end to end.",
 }
 

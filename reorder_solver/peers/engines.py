@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _LKH_RUNS = 10
 #: Solutions after which the routing search ends where there is no time limit.
 _ROUTING_SOLUTIONS = 1000
-#: Up to so many nodes it also ends there with one: nothing is left to find.
-_ROUTING_FEW = 12
+#: Up to so many nodes they end at once, and so does the routing search with a limit.
+FEW_NODES = 12
 #: HiGHS takes bounds in floats; so much may be wrong, absolutely and of the bound.
 _FLOAT_ERROR = 1e-5
 
@@ -80,7 +80,7 @@ def routing(*, distances: IntArray, end: float | None, tell: Tell) -> None:
     parameters.local_search_metaheuristic = search.GUIDED_LOCAL_SEARCH
     if end is not None:
         parameters.time_limit.FromMilliseconds(ceil(1000 * _left(end)))
-    counted = end is None or nodes <= _ROUTING_FEW
+    counted = end is None or nodes <= FEW_NODES
     if counted:
         parameters.solution_limit = _ROUTING_SOLUTIONS
     best = inf

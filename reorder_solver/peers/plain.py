@@ -66,6 +66,8 @@ class PlainPeer(Backend):
         cost = problem.cost(best)
         if not cost.violated:
             task.report(best, None)
+            if not cost.primary:
+                return Answer(best, 0, StopReason.PROVEN)
         if task.deadline.expired:
             return Answer(None if cost.violated else best, None, StopReason.TIME_LIMIT)
         model, constant = plain_model(problem)

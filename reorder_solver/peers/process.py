@@ -16,11 +16,13 @@ import threading
 import time
 from dataclasses import dataclass
 from math import isinf
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+_CHILD = Path(__file__).with_name("child.py")
 #: Seconds past the limit after which the child is killed.
 GRACE = 0.3
 #: Seconds before the limit at which engines are told to stop.
@@ -68,14 +70,13 @@ def run_engine(
     """
     end = None if isinf(seconds) else time.time() + seconds
     child = subprocess.Popen(
-        [sys.executable, "-m", "reorder_solver.peers.child", engine],
+        # By its path: to import this package would take longer than most engines need.
+        [sys.executable, str(_CHILD), engine],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         # The child finds the same packages, wherever this process has them from.
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-        # Ctrl-C on the terminal is ours to hear; the child is killed below.
-        start_new_session=True,
     )
     heard: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(child, heard), daemon=True).start()

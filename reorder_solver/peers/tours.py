@@ -8,6 +8,7 @@ import numpy as np
 
 from reorder_solver import Objective, StopReason
 from reorder_solver.backends import Answer, Backend, Task
+from reorder_solver.peers import engines
 from reorder_solver.peers.columns import distances, no_tour, run_weights
 from reorder_solver.peers.process import run_engine
 
@@ -70,6 +71,12 @@ class TourPeer(Backend):
 
         data = {"distances": distances(task.problem)[np.ix_(names, names)]}
         threads = {"threads": task.threads} if self.takes_threads else {}
+        if classes + 1 <= engines.FEW_NODES:
+            # Starting a process would take longer than solving.
+            getattr(engines, self.engine)(
+                **data, **threads, end=None, tell=lambda **word: hear(word)
+            )
+            return Answer((best,), None, StopReason.FINISHED)
         outcome = run_engine(
             self.engine, data | threads, seconds=task.deadline.remaining, tell=hear
         )

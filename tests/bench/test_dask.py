@@ -48,9 +48,11 @@ def test_worker_killed(small: Path, backends: Path, tmp_path: Path) -> None:
             client.close()
 
     try:
-        with Store.open(tmp_path / "dask.db") as store:
-            with dask_pool(cluster.scheduler_address) as pool:
-                run_jobs(plan.jobs, plan, store, pool, finished)
+        with (
+            Store.open(tmp_path / "dask.db") as store,
+            dask_pool(cluster.scheduler_address) as pool,
+        ):
+            run_jobs(plan.jobs, plan, store, pool, finished)
     finally:
         cluster.close()
     assert killed
@@ -65,7 +67,9 @@ def test_worker_killed(small: Path, backends: Path, tmp_path: Path) -> None:
 
 def test_no_scheduler() -> None:
     """An address where nothing answers, or that is none, gives one line."""
-    with pytest.raises(InputError, match="no scheduler answers") as caught:
-        with dask_pool("nonsense://here"):
-            pass
+    with (
+        pytest.raises(InputError, match="no scheduler answers") as caught,
+        dask_pool("nonsense://here"),
+    ):
+        pass
     assert "\n" not in str(caught.value)

@@ -105,7 +105,7 @@ def test_against_brute_force(name: str, objective: Objective) -> None:
 @pytest.mark.parametrize(("name", "objective"), PAIRS)
 def test_against_brute_force_often(name: str, objective: Objective) -> None:
     """The same on many instances."""
-    assert _compare(name, objective, 32, 200) >= 40
+    assert _compare(name, objective, 32, 200) >= 30
 
 
 @pytest.mark.parametrize("name", PEERS)

@@ -106,3 +106,38 @@ def _runs(pid: int) -> bool:
     return subprocess.run(
         ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
     ).stdout.strip()[:1] not in ("Z", "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs process groups")
+def test_ctrl_c_on_the_terminal_is_the_parents() -> None:
+    """A SIGINT to the whole group interrupts the parent once, and no child outlives it."""
+    pytest.importorskip("ortools")
+    code = (
+        "import numpy as np, signal, time\n"
+        "from reorder_solver.peers import process\n"
+        "started = process.subprocess.Popen\n"
+        "def watched(*args, **options):\n"
+        "    child = started(*args, **options); print(child.pid, flush=True); return child\n"
+        "process.subprocess.Popen = watched\n"
+        "line = np.abs(np.subtract.outer(np.arange(60), np.arange(60)))\n"
+        "def heard(word): print('heard', flush=True)\n"
+        "try:\n"
+        "    process.run_engine('routing', {'distances': line}, seconds=60.0, tell=heard)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted', flush=True)\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(each for each in sys.path if each)},
+    )
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    assert parent.stdout.readline() == "heard\n"
+    os.killpg(parent.pid, signal.SIGINT)
+    output, _ = parent.communicate(timeout=60)
+    assert output.splitlines()[-1] == "interrupted"
+    assert parent.returncode == 0
+    assert not _runs(child)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 
 import reorder_solver as rs
 from reorder_solver import Objective
+from reorder_solver.backends import backend_names
 from reorder_solver.bench.best_known import read_best_known, write_best_known
+from reorder_solver.bench.plan import read_suite
 
 FOLDER = Path(__file__).resolve().parents[2] / "bench_instances"
 
@@ -82,7 +85,7 @@ def test_published_values_count_first_runs(load: Any, matrix: Path, tmp_path: Pa
     assert module.main(arguments) == 0
     (row,) = read_best_known(table).values()
     assert (row.file, row.objective, row.cost, row.proven) == ("q1", Objective.RUNS, 1, True)
-    assert row.found_by.startswith("Concorde")
+    assert row.found_by.startswith("published")
 
 
 def test_upscale_study_without_the_package(
@@ -138,18 +141,22 @@ def test_adversarial_study_shows_ratios(load: Any, monkeypatch: pytest.MonkeyPat
     assert len(seen) == 6
 
 
-def test_scoreboard_names_files_and_backends_that_exist() -> None:
-    """The suites can be run: files are bundled, backends registered here or in pyproject."""
-    import tomllib
-
-    from reorder_solver.backends import backend_names
-
+def test_scoreboard_can_be_planned() -> None:
+    """Its files are bundled, its backends registered, and at least four peers are among them."""
     project = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text("utf-8"))["project"]
     peers = set(project["entry-points"]["reorder_solver.backends"])
-    suites = tomllib.loads((FOLDER / "scoreboard.toml").read_text("utf-8"))["suite"]
-    assert set(suites) == {"bundled", "public"}
-    for suite in suites.values():
-        assert len(peers & set(suite["backends"])) >= 4
-        assert set(suite["backends"]) <= peers | set(backend_names())
-        assert all((FOLDER / file).is_file() for file in suite["instances"])
-        assert (FOLDER / suite["best_known"]).is_file()
+    first, *others = read_suite(FOLDER / "scoreboard.toml")
+    assert len(peers & set(first.backends)) >= 4
+    known = read_best_known(FOLDER / "best_known.csv")
+    for grid in (first, *others):
+        assert set(grid.backends) <= peers | set(backend_names())
+        for path in grid.instances:
+            digest = rs.digest(rs.read_instance(path))
+            assert all((digest, Objective.parse(one)) in known for one in grid.objectives)
+
+
+def test_public_table_is_readable() -> None:
+    """Every row is about runs and says where it is from."""
+    rows = read_best_known(FOLDER / "public_best_known.csv").values()
+    assert rows
+    assert all(row.objective is Objective.RUNS and row.found_by for row in rows)
