@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from reorder_solver.core.windows import WindowsResult
+    from reorder_solver.core.window_result import WindowsResult
     from reorder_solver.torch_adapter.masks import Kept
     from reorder_solver.torch_adapter.scores import GivenScores, Scores
     from reorder_solver.torch_adapter.window_survey import Choice, Key, Piece, Stretch, Survey
