@@ -267,9 +267,7 @@ class _Sweep:
             for share in paid:
                 chosen = frozenset(worth[: int(share * len(worth) + 0.5)])
                 if chosen:
-                    masks = self._pruner.prune(
-                        self._scores, demand, check=False, paid=chosen
-                    ).masks
+                    masks = self._pruner.prune(self._scores, demand, check=False, paid=chosen).masks
                     yield ("paid", amount, live, share), masks
 
     def _worth(self, masks: Pruned, demand: Demand) -> list[Key]:

@@ -51,7 +51,9 @@ class LatencyPrices:
 
     def predicted(self, report: Report) -> float:
         """Nanoseconds per sample of an export."""
-        copies = sum(row.mode in _COPYING and row.kind != "concatenation" for row in report.accesses)
+        copies = sum(
+            row.mode in _COPYING and row.kind != "concatenation" for row in report.accesses
+        )
         moved = report.after.selected + report.after.concatenated
         return self.mac * report.after.macs + self.byte * moved + self.copy * copies
 
