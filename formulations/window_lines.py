@@ -77,49 +77,6 @@ def states(
     return table
 
 
-@numba.njit(cache=True, nogil=True)
-def insertions(table: GainArray, gain: GainArray) -> GainArray:
-    """What the line brings with one more window, for every place of its two borders.
-
-    Parameters
-    ----------
-    table : ndarray, shape (segments, channels)
-        :func:`states` without the window.
-    gain : ndarray, shape (channels,)
-        Net scores of the window.
-
-    Returns
-    -------
-    ndarray, shape (segments + 1, segments + 1)
-        Entry ``(i, j)``, ``i <= j``: it begins in segment ``i`` and ends in segment ``j``, both
-        of which it splits. The last column: it never ends. The last row: it is open from the
-        beginning. Entries that mean nothing are 0. O(segments^2 x channels).
-    """
-    segments, channels = table.shape
-    after = np.empty_like(table)
-    after[segments - 1] = table[segments - 1]
-    for k in range(segments - 2, -1, -1):
-        after[k] = np.maximum(table[k], after[k + 1])
-    result = np.zeros((segments + 1, segments + 1), table.dtype)
-    before = np.zeros(channels, table.dtype)
-    for i in range(-1, segments):
-        if i >= 0:
-            before = np.maximum(before, table[i])
-        inside = table[max(i, 0)].copy()
-        for j in range(max(i, 0), segments):
-            total = table[0, 0] * 0
-            for channel in range(channels):
-                inside[channel] = max(inside[channel], table[j, channel])
-                with_window = inside[channel] + gain[channel]
-                total += max(before[channel], after[j, channel], with_window)
-            result[i, j] = total
-        total = table[0, 0] * 0
-        for channel in range(channels):
-            total += max(before[channel], inside[channel] + gain[channel])
-        result[i, segments] = total
-    return result
-
-
 def widths(segment: IntArray, base: BoolArray, rows: IntArray, signs: IntArray) -> IntArray:
     """How many channels lie in each window."""
     in_segment = np.bincount(segment[segment >= 0], minlength=rows.size + 1)

@@ -39,7 +39,7 @@ def _cross(
     spent[purse] += step * cost[access]
     after = max(0.0, spent[purse] - limit[purse])
     after += max(0.0, counts[access] - most[access]) + max(0.0, least[access] - counts[access])
-    return after - before
+    return float(after - before)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -50,7 +50,8 @@ def _shift_live(
     before = max(0.0, live[0] - live_limit) + max(0.0, spent[purse] - limit[purse])
     live[0] += step
     spent[purse] += step * live_cost
-    return max(0.0, live[0] - live_limit) + max(0.0, spent[purse] - limit[purse]) - before
+    after = max(0.0, live[0] - live_limit) + max(0.0, spent[purse] - limit[purse])
+    return float(after - before)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -30,7 +30,7 @@ __all__ = ["upper_bound", "ways_to_overlap"]
 
 
 def upper_bound(
-    model: WindowsModel, *, group: int = 3, time_limit: float | None = None, seed: int = 0
+    model: WindowsModel, *, group: int = 4, time_limit: float | None = None, seed: int = 0
 ) -> int:
     """An integer that no solution exceeds.
 

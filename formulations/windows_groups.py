@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _WEIGHT_UNIT = 1 << 20
 _STEPS = 80
+#: Most groups of each size that are looked at, and channels of all those of four together.
+_MOST_GROUPS = 500
+_MOST_SCORES = 40_000
 
 
 @cache
@@ -149,32 +152,38 @@ class Groups:
     seed: int
 
     def value(self, largest: int) -> Fraction:
-        """The bound on the tensor."""
+        """The bound on the tensor, from groups of three up to `largest` rows."""
         count = len(self.rows)
         groups: list[tuple[int, ...]] = [(one,) for one in range(count)]
         values = [row.single_value() for row in self.rows]
         if largest < 3 and self.live_price == 0 and self.limit >= self.rows[0].scores.size:
             # Two windows can always have their best selections.
             return Fraction(sum(values))
-        for one in self._candidates(largest):
-            if time.perf_counter() >= self.until:
-                break
-            groups.append(one)
-            values.append(self._group(one))
+        for size in range(min(3, largest), largest + 1):
+            for one in self._candidates(size):
+                if time.perf_counter() >= self.until:
+                    return _weighed(count, groups, values)
+                groups.append(one)
+                values.append(self._group(one))
         return _weighed(count, groups, values)
 
-    def _candidates(self, largest: int) -> Iterator[tuple[int, ...]]:
-        """Groups of the largest size: first partitions, so that few already count all rows."""
+    def _candidates(self, size: int) -> Iterator[tuple[int, ...]]:
+        """Groups of a size: all if they are few, else partitions, which count all rows."""
         count = len(self.rows)
+        most = _MOST_GROUPS
+        if size > 3:
+            # Every one takes as long as dozens of triples.
+            most = min(most, _MOST_SCORES // self.rows[0].scores.size)
+        if comb(count, size) <= most:
+            yield from combinations(range(count), size)
+            return
         random = np.random.RandomState(self.seed)
         seen: set[tuple[int, ...]] = set()
-        if comb(count, largest) <= 500:
-            yield from combinations(range(count), largest)
-            return
-        for _ in range(20):
+        # Fours bound better, so triples do not keep them waiting where there are many.
+        for _ in range(1 if size == 3 else max(1, most * size // count)):
             order = random.permutation(count)
-            for begin in range(0, count - largest + 1, largest):
-                one = tuple(sorted(order[begin : begin + largest].tolist()))
+            for begin in range(0, count - size + 1, size):
+                one = tuple(sorted(order[begin : begin + size].tolist()))
                 if one not in seen:
                     seen.add(one)
                     yield one

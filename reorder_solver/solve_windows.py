@@ -31,8 +31,8 @@ WINDOWS_BACKENDS = {
 
 #: Selections (accesses times channels) up to which ``auto`` calls the exact programme.
 _SMALL = 160
-#: Kicks without success after which the search of a piece ends.
-_PATIENCE = 40
+#: Annealings in a row without success after which the search of a piece ends.
+_PATIENCE = 2
 #: Share of the time left that bounds may take before the search.
 _BOUND_SHARE = 0.2
 _EXACT_SHARE = 0.5

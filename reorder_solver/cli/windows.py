@@ -11,7 +11,8 @@ from reorder_solver.cli.exits import ExitCode, complain
 from reorder_solver.cli.generate import exact, parsed_parameters
 from reorder_solver.cli.options import seed_option, table_format, time_limit_option
 from reorder_solver.cli.output import Column, Row, number, percent, print_rows, seconds
-from reorder_solver.cli.targets import check_writable_soon
+from reorder_solver.cli.reports import check_picture
+from reorder_solver.cli.targets import check_writable_soon, made_folder
 from reorder_solver.core.errors import InputError, VerificationError
 from reorder_solver.core.result import StopReason
 from reorder_solver.core.window_result import verify_windows, windows_digest
@@ -22,7 +23,7 @@ from reorder_solver.formats import (
     write_windows_instance,
     write_windows_result,
 )
-from reorder_solver.formats.files import label
+from reorder_solver.formats.files import label, write_bytes
 from reorder_solver.solve_windows import solve_windows
 
 if TYPE_CHECKING:
@@ -166,6 +167,12 @@ def verify(instance: Path, result: Path, form: str) -> int:
     metavar="FOLDER",
     help="Keep the result of every point here, and take up finished ones again.",
 )
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Draw the points: .png, .svg or .pdf.",
+)
 @table_format
 def pareto(
     file: Path,
@@ -175,6 +182,7 @@ def pareto(
     seed: int,
     threads: int,
     folder: Path | None,
+    plot: Path | None,
     form: str,
 ) -> int:
     """Importance against budget: solve FILE with a share of its budgets after another.
@@ -183,6 +191,9 @@ def pareto(
     """
     from reorder_solver.windows.pareto import pareto_windows
 
+    if plot is not None:
+        check_picture(plot)
+        check_writable_soon(plot)
     instance = read_windows_instance(file)
     shares = _percents(percents)
     points = pareto_windows(
@@ -199,7 +210,18 @@ def pareto(
         row["retained"] = (point.result.importance or 0) / total if total else None
         rows.append(row)
     print_rows(rows, _POINTS, form)
+    if plot is not None and rows:
+        _draw(rows, total, instance.name, plot)
     return ExitCode.DONE if points else ExitCode.FAILED
+
+
+def _draw(rows: list[Row], total: int, title: str, path: Path) -> None:
+    from reorder_solver.plot import draw_trade_off, picture
+
+    keys = ("spent", "importance", "upper_bound")
+    spent, importance, bounds = ([row[key] for row in rows] for key in keys)
+    figure = draw_trade_off(spent, importance, bounds, total, title=title)
+    write_bytes(path, picture(figure, path.suffix.lower().lstrip(".")))
 
 
 def _percents(text: str) -> list[int]:
@@ -218,8 +240,6 @@ def _resuming(
 ) -> Callable[[WindowsInstance, int], WindowsResult]:
     """A solver that keeps what is finished in `folder`, under percent and digest."""
     if folder is not None:
-        from reorder_solver.cli.targets import made_folder
-
         made_folder(folder)
 
     def solve_point(instance: WindowsInstance, share: int) -> WindowsResult:

@@ -63,7 +63,7 @@ def run_latency(
     pruner: Pruner | None = None
     inputs = subject.inputs(2)
     for point in _points(grid):
-        settings = {"rounds": rounds, "time_limit": time_limit, "compiled": compiled}
+        settings = {"rounds": rounds, "time_limit": time_limit, "compile": compiled}
         key = _configuration(subject, point, grid.methods, settings)
         if key in rows or not subject.suits(point["score"]):
             continue

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from reorder_solver.core.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 
@@ -37,11 +39,11 @@ class RowFile:
         self.path = path
         self._rows: dict[str, dict[str, Any]] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
-        data = path.read_bytes() if path.exists() else b""
-        whole = data[: data.rfind(b"\n") + 1]
-        if len(whole) < len(data):
-            with path.open("r+b") as file:
-                file.truncate(len(whole))
+        with _alone(path) as handle:
+            data = path.read_bytes()
+            whole = data[: data.rfind(b"\n") + 1]
+            if len(whole) < len(data):
+                os.ftruncate(handle, len(whole))
         for number, line in enumerate(whole.splitlines(), 1):
             try:
                 row = json.loads(line)
@@ -63,14 +65,24 @@ class RowFile:
         """Append a row and wait until the disk has it."""
         row = {"configuration": dict(configuration), "result": dict(result)}
         line = (json.dumps(row, sort_keys=True) + "\n").encode()
-        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
+        with _alone(self.path) as handle:
             os.write(handle, line)
             os.fsync(handle)
-        finally:
-            os.close(handle)
         self._rows[key_of(configuration)] = row
 
     def flat(self) -> list[dict[str, Any]]:
         """Every row, configuration and result in one mapping."""
         return [{**row["configuration"], **row["result"]} for row in self._rows.values()]
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[int]:
+    """The file, open at its end, while no other process is here (where the system has locks)."""
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        if os.name == "posix":
+            locks = import_module("fcntl")
+            locks.flock(handle, locks.LOCK_EX)
+        yield handle
+    finally:
+        os.close(handle)

@@ -107,6 +107,7 @@ def _gain_section(pairs: list[Row], title: str) -> list[str]:
         f"Mean **{whole.mean:+.1f}** points (deviation over seeds {whole.deviation:.1f}), from "
         f"{whole.low:+.1f} to {whole.high:+.1f}; behind in {whole.behind} of {whole.count} "
         "comparisons.",
+        *_while_useful(pairs),
         "",
     ]
     for what in ("architecture", "score"):
@@ -134,6 +135,18 @@ def _gain_section(pairs: list[Row], title: str) -> list[str]:
         named = "; ".join(f"{name}, {score} ({mean:+.1f})" for mean, name, score in sorted(losing))
         lines += [f"Behind in the mean over amounts and seeds: {named}.", ""]
     return lines
+
+
+def _while_useful(pairs: list[Row]) -> list[str]:
+    """The gain where at least one of the two is still of use."""
+    useful = [each for each in pairs if 2 * max(each["ahead"], each["behind"]) >= each["unpruned"]]
+    if not useful:
+        return []
+    found = gain(useful)
+    return [
+        f"Where the better of the two keeps at least half of the unpruned top-1: {found.mean:+.1f} "
+        f"points, behind in {found.behind} of {found.count}."
+    ]
 
 
 def _latency_section(rows: Sequence[Row]) -> list[str]:

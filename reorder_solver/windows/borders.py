@@ -73,27 +73,6 @@ class Sequence:
     base: set[int] = field(default_factory=set)
     borders: list[tuple[int, int]] = field(default_factory=list)
 
-    def copy(self) -> Sequence:
-        """An independent copy."""
-        return Sequence(set(self.base), list(self.borders))
-
-    def without(self, row: int) -> Sequence:
-        """A copy without the borders of a row."""
-        return Sequence(self.base - {row}, [one for one in self.borders if one[0] != row])
-
-    def place(self, row: int, begin: int, end: int) -> None:
-        """Add a window from segment `begin` (-1: from the beginning) to `end`.
-
-        It never ends where `end` is one more than the last segment.
-        """
-        segments = len(self.borders) + 1
-        if end < segments:
-            self.borders.insert(end, (row, -1))
-        if begin < 0:
-            self.base.add(row)
-        else:
-            self.borders.insert(begin, (row, 1))
-
     def arrays(self, rows: int) -> tuple[BoolArray, IntArray, IntArray]:
         """Base, rows and signs as :mod:`formulations.window_lines` takes them."""
         base = np.zeros(rows, dtype=np.bool_)
@@ -112,13 +91,10 @@ class Borders:
         One per tensor; empty for fixed ones.
     pays : list of bool
         Accesses that select freely.
-    spans : list of (int, int)
-        First and last part that the window of an access may reach into.
     """
 
     sequences: list[Sequence]
     pays: list[bool]
-    spans: list[tuple[int, int]]
 
     @classmethod
     def empty(cls, model: WindowsModel) -> Borders:
@@ -126,9 +102,4 @@ class Borders:
         return cls(
             [Sequence() for _ in model.channels],
             [False] * len(model.accesses),
-            [(0, -1)] * len(model.accesses),
         )
-
-    def copy(self) -> Borders:
-        """An independent copy."""
-        return Borders([one.copy() for one in self.sequences], list(self.pays), list(self.spans))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 from scipy.cluster.hierarchy import DisjointSet
 
 from formulations.windows import WindowsAccess, WindowsModel, WindowsSolution
@@ -13,6 +12,8 @@ from reorder_solver.core.layout import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy as np
 
     from reorder_solver.core.window_result import Selected
     from reorder_solver.core.windows import WindowsInstance

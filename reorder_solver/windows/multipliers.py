@@ -12,10 +12,9 @@ from formulations.window_lines import choices, widths
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy.typing as npt
-
     from formulations.windows import WindowsModel
     from reorder_solver.windows.borders import BoolArray, Borders, FloatArray, IntArray, Line
+    from reorder_solver.windows.realise import Stretches
 
     Segments = list["IntArray | None"]
 
@@ -124,8 +123,14 @@ def extra_of(
     return np.maximum(gains, 0).sum(axis=0) - live_price, gains > 0
 
 
-def choose(limits: Limits, lines: list[Line | None], borders: Borders, theta: FloatArray) -> Choice:
-    """Let every channel choose."""
+def choose(
+    limits: Limits,
+    lines: list[Line | None],
+    borders: Borders,
+    stretches: Stretches,
+    theta: FloatArray,
+) -> Choice:
+    """Let every channel choose, with the windows on tensors of fixed order as they are."""
     model = limits.model
     window, gather, live_price = limits.prices(theta)
     value = float((theta * np.where(limits.finite, limits.bounds, 0)).sum())
@@ -146,35 +151,26 @@ def choose(limits: Limits, lines: list[Line | None], borders: Borders, theta: Fl
         np.add.at(counts, line.accesses, widths(segment, *arrays))
         free = np.array([borders.pays[access] for access in line.accesses], dtype=np.bool_)
         np.add.at(counts, line.accesses[free], (wanted & alive).sum(axis=1))
+    for (number, part), (start, stop) in stretches.items():
+        scores = model.accesses[number].parts[part][1]
+        value += float((scores[start:stop] - window[number]).sum())
+        counts[number] += stop - start
     for number, access in enumerate(model.accesses):
         if borders.pays[number]:
             value -= limits.fee(theta, number)
-        for part, (tensor, scores) in enumerate(access.parts):
-            if lines[tensor] is None:
-                if borders.pays[number]:
+            for tensor, scores in access.parts:
+                if lines[tensor] is None:
                     gains = scores - gather[number]
                     value += float(gains[gains > 0].sum())
                     counts[number] += int(np.count_nonzero(gains > 0))
-                elif borders.spans[number] == (part, part):
-                    start, stop, gain = best_stretch(scores - window[number])
-                    value += gain
-                    counts[number] += stop - start
     return Choice(value, limits.usage(counts, borders.pays, live), segments)
-
-
-def best_stretch(gains: npt.NDArray[np.float64]) -> tuple[int, int, float]:
-    """The contiguous stretch of the largest sum, and that sum; may be empty."""
-    sums = np.concatenate(([0.0], np.cumsum(gains)))
-    lowest = np.minimum.accumulate(sums)
-    stop = int(np.argmax(sums - lowest))
-    start = int(np.flatnonzero(sums[: stop + 1] == lowest[stop])[0])
-    return start, stop, float(sums[stop] - sums[start])
 
 
 def descend(
     limits: Limits,
     lines: list[Line | None],
     borders: Borders,
+    stretches: Stretches,
     theta: FloatArray,
     steps: int,
     target: float,
@@ -186,7 +182,7 @@ def descend(
     (ndarray, Choice)
         The best multipliers met, and what is chosen there.
     """
-    best, best_choice = theta, choose(limits, lines, borders, theta)
+    best, best_choice = theta, choose(limits, lines, borders, stretches, theta)
     here, choice, ease = theta, best_choice, 1.0
     for _ in range(steps):
         slack = np.where(limits.finite, limits.bounds - choice.usage, 0.0)
@@ -196,7 +192,7 @@ def descend(
         if norm == 0 or choice.value <= target:
             break
         here = np.maximum(0.0, here - ease * (choice.value - target) / norm * slack)
-        choice = choose(limits, lines, borders, here)
+        choice = choose(limits, lines, borders, stretches, here)
         if choice.value < best_choice.value:
             best, best_choice = here, choice
         else:

@@ -14,50 +14,53 @@ from formulations.windows import WindowsSolution
 if TYPE_CHECKING:
     from formulations.windows import WindowsModel
     from reorder_solver.windows.borders import Borders, FloatArray, IntArray, Line
-    from reorder_solver.windows.multipliers import Choice, Limits, Segments
+    from reorder_solver.windows.multipliers import Limits, Segments
 
     Selection = list[list[IntArray]]
+    #: Per access and part on a tensor of fixed order the first position and the one after the last.
+    Stretches = dict[tuple[int, int], tuple[int, int]]
 
 #: Penalties start low, so that first those channels move that hardly care.
-_LOWEST, _GROWTH, _ROUNDS = 0.01, 1.8, 22
-_PASSES = 12
+_LOWEST, _GROWTH, _ROUNDS = 0.02, 2.0, 20
+_PASSES = 8
 
 
 def realise(
     limits: Limits,
     lines: list[Line | None],
     borders: Borders,
-    choice: Choice,
+    segments: Segments,
+    stretches: Stretches,
     theta: FloatArray,
     rng: np.random.Generator,
 ) -> WindowsSolution | None:
-    """The selection next to a choice that keeps all limits; None where none is found.
+    """The selection next to given segments that keeps all limits; None where none is found.
 
     Parameters
     ----------
     limits : Limits
     lines : list of Line or None
     borders : Borders
-    choice : Choice
-        What channels choose at `theta`.
+    segments : list of ndarray or None
+        Where the channels lie at first; not changed.
+    stretches : mapping
+        Windows on tensors of fixed order.
     theta : ndarray of float64
+        Multipliers, for the scale of prices and for what accesses that pay will use.
     rng : numpy Generator
         For the order in which channels take their turns.
     """
     model = limits.model
     window, _, _ = limits.prices(theta)
-    stretches = _fixed_windows(limits, lines, borders, window)
-    wanted = _free_selections(limits, lines, borders, theta, choice.segments)
-    moves = _Moves(limits, lines, borders, choice.segments, stretches, wanted)
-    price = max(float(window.mean()) if window.size else 0.0, 1e-6)
-    excess = moves.settle(price, rng)
-    if excess > 0:
+    wanted = _free_selections(limits, borders, theta, segments)
+    moves = _Moves(limits, lines, borders, segments, stretches, wanted)
+    if moves.settle(window, rng) > 0:
         return None
     selected = _selected(model, lines, borders, moves.segments, stretches)
     gathered = _fill(model, lines, borders, moves.segments, selected)
     orders = tuple(
-        np.arange(channels, dtype=np.int64) if line is None else _order(segment, channels)
-        for line, segment, channels in zip(lines, moves.segments, model.channels, strict=True)
+        np.arange(channels, dtype=np.int64) if segment is None else _order(segment, channels)
+        for segment, channels in zip(moves.segments, model.channels, strict=True)
     )
     return solution(model, orders, selected, gathered)
 
@@ -94,43 +97,13 @@ def solution(
     return WindowsSolution(value, None, orders, parts, tuple(gathered))
 
 
-def _order(segment: IntArray | None, channels: int) -> IntArray:
-    if segment is None:
-        return np.arange(channels, dtype=np.int64)
+def _order(segment: IntArray, channels: int) -> IntArray:
     last = int(segment.max(initial=0)) + 1
     return np.argsort(np.where(segment < 0, last, segment), kind="stable").astype(np.int64)
 
 
-def _fixed_windows(
-    limits: Limits, lines: list[Line | None], borders: Borders, window: FloatArray
-) -> dict[int, tuple[int, int]]:
-    """Per access on a tensor of fixed order the window that pays best at the prices."""
-    found: dict[int, tuple[int, int]] = {}
-    for number, access in enumerate(limits.model.accesses):
-        first, last = borders.spans[number]
-        if borders.pays[number] or first != last:
-            continue
-        tensor, scores = access.parts[first]
-        if lines[tensor] is not None:
-            continue
-        gains = np.concatenate(([0.0], np.cumsum(scores - window[number])))
-        most = min(access.maximum, scores.size)
-        if access.cost:
-            most = min(most, limits.model.limits[access.budget] // access.cost)
-        best: tuple[float, int, int] = (-np.inf, 0, 0)
-        for width in range(min(access.minimum, most), most + 1):
-            sums = gains[width:] - gains[: gains.size - width]
-            start = int(np.argmax(sums))
-            # Of equal gains the wider: prices are those of the last channel.
-            if sums[start] >= best[0] - 1e-9:
-                best = (float(sums[start]), start, start + width)
-        found[number] = best[1:]
-    return found
-
-
 def _free_selections(
     limits: Limits,
-    lines: list[Line | None],
     borders: Borders,
     theta: FloatArray,
     segments: Segments,
@@ -157,15 +130,16 @@ class _Moves:
     lines: list[Line | None]
     borders: Borders
     segments: Segments
-    stretches: dict[int, tuple[int, int]]
+    stretches: Stretches
     wanted: IntArray
 
-    def settle(self, price: float, rng: np.random.Generator) -> float:
+    def settle(self, window: FloatArray, rng: np.random.Generator) -> float:
         """Move channels until all limits are kept and none gains by moving; the excess left."""
         limits, model = self.limits, self.limits.model
+        price = max(float(window.mean()) if window.size else 0.0, 1e-6)
         self.segments = [None if one is None else one.copy() for one in self.segments]
         counts = self.wanted.copy()
-        for number, (start, stop) in self.stretches.items():
+        for (number, _), (start, stop) in self.stretches.items():
             counts[number] += stop - start
         live = np.zeros(len(model.channels), dtype=np.int64)
         for tensor, line in enumerate(self.lines):
@@ -188,20 +162,24 @@ class _Moves:
             bounds[budgets + 2 * accesses :],
         )
         penalty = _LOWEST * price
+        # Channels keep to what the prices say while they make room for each other.
         for _ in range(_ROUNDS):
-            for _ in range(_PASSES):
-                if not self._pass(state, penalty, rng):
-                    break
             if state.excess() <= 0:
                 break
+            for _ in range(_PASSES):
+                if not self._pass(state, window, penalty, rng):
+                    break
             penalty *= _GROWTH
-        # Now dear enough that no limit is broken again for gain.
+        # Now every channel is worth having, and no limit is broken again for gain.
         for _ in range(_PASSES):
-            if not self._pass(state, 1e6 * price, rng) and not self._swap():
+            moved = self._pass(state, np.zeros_like(window), 1e6 * price, rng)
+            if not moved and not self._swap():
                 break
         return state.excess()
 
-    def _pass(self, state: _State, penalty: float, rng: np.random.Generator) -> int:
+    def _pass(
+        self, state: _State, window: FloatArray, penalty: float, rng: np.random.Generator
+    ) -> int:
         limits, moved = self.limits, 0
         for tensor, line in enumerate(self.lines):
             segment = self.segments[tensor]
@@ -211,7 +189,7 @@ class _Moves:
             worth = np.zeros(segment.size)
             here = state.live[tensor : tensor + 1]
             moved += move_channels(
-                line.scores,
+                line.scores - window[line.accesses][:, None],
                 worth,
                 *arrays,
                 line.accesses,
@@ -268,7 +246,7 @@ def _selected(
     lines: list[Line | None],
     borders: Borders,
     segments: Segments,
-    stretches: dict[int, tuple[int, int]],
+    stretches: Stretches,
 ) -> Selection:
     """The channels in the windows, per access and part."""
     nothing = np.empty(0, dtype=np.int64)
@@ -280,8 +258,8 @@ def _selected(
         member = inside(segment, *borders.sequences[tensor].arrays(line.accesses.size))
         for row, (access, part) in enumerate(zip(line.accesses, line.parts, strict=True)):
             selected[access][part] = np.flatnonzero(member[row])
-    for number, (start, stop) in stretches.items():
-        selected[number][borders.spans[number][0]] = np.arange(start, stop, dtype=np.int64)
+    for (number, part), (start, stop) in stretches.items():
+        selected[number][part] = np.arange(start, stop, dtype=np.int64)
     return selected
 
 

@@ -94,6 +94,19 @@ def test_pareto_resumes(run, scored, tmp_path):
     assert [path.stat().st_mtime_ns for path in kept] == times
 
 
+def test_pareto_plot(run, refused, scored, tmp_path):
+    """The points as a picture, the same bytes for the same points."""
+    pytest.importorskip("matplotlib")
+    folder = ("--folder", tmp_path / "p")
+    pictures = [tmp_path / "one.svg", tmp_path / "two.svg"]
+    for path in pictures:
+        sweep = ("windows", "pareto", scored, "--percents", "50,100", *folder, "--plot", path)
+        assert run(*sweep).exit_code == 0
+    assert "importance retained" in pictures[0].read_text()
+    assert pictures[0].read_bytes() == pictures[1].read_bytes()
+    assert "png" in refused("windows", "pareto", scored, "--plot", tmp_path / "x.txt")
+
+
 def test_infeasible_ends_with_one(run, tmp_path):
     """No window of two channels in a budget of one."""
     document = {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +51,20 @@ def test_rows_survive_a_kill_in_the_middle_of_a_line(tmp_path: Path) -> None:
         again.add({"number": 2, "b": 1}, {"top1": 1.0})
         assert path.read_bytes() == whole
     assert RowFile(path).flat()[1] == {"number": 1, "b": 1, "top1": 0.5}
+
+
+def test_two_processes_may_write_to_one_file(tmp_path: Path) -> None:
+    """No line of one is lost to, or mixed with, the other's."""
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from reorder_solver.experiments.rows import RowFile\n"
+        "for n in range(60):\n"
+        "    RowFile(Path(sys.argv[1])).add({'who': sys.argv[2], 'n': n}, {'text': 'x' * 5000})"
+    )
+    path = tmp_path / "rows.jsonl"
+    both = [subprocess.Popen([sys.executable, "-c", code, str(path), who]) for who in "ab"]
+    assert [each.wait() for each in both] == [0, 0]
+    assert len(RowFile(path)) == 120
 
 
 @pytest.mark.parametrize("line", ["nonsense", "[]", '{"result": {}}'])
@@ -157,6 +173,10 @@ def test_latency_rows(subject: Subject, tmp_path: Path) -> None:
     assert row["copies"]["naive"]["bytes"] > 0
     assert row["copies"]["naive"]["measured_bytes"] == row["copies"]["naive"]["bytes"]
     assert row["copies"]["optimal"]["bytes"] <= row["copies"]["upscale"]["bytes"]
+    write_tables(store.flat(), tmp_path)
+    assert "naive export, eager, input side, local budget" in (tmp_path / "report.md").read_text()
+    with (tmp_path / "latency.csv").open() as file:
+        assert [each["export"] for each in csv.DictReader(file)] == list(row["eager"])
 
 
 def row(method: str, seed: int, amount: float, top1: float) -> dict[str, Any]:
@@ -230,6 +250,11 @@ def test_the_report_says_where_it_does_not_hold() -> None:
     text = report(losing, [])
     assert "Mean **-25.0** points" in text
     assert "Behind in the mean over amounts and seeds: a, l1 (-25.0)." in text
+    # Of a second pair, both are below half of 0.9.
+    lost = [row("unconstrained", 0, 0.7, 0.25), row("constrained", 0, 0.7, 0.125)]
+    text = report(losing + lost, [])
+    assert "Mean **-6.2** points" in text
+    assert "half of the unpruned top-1: -25.0 points, behind in 1 of 1." in text
     assert "| a | d | 90.0 ± 0.0 | 1 |" in text
     common = {"kind": "eager", "side": "input", "budget": "local", "export": "optimal"}
     latency = [{**common, "architecture": "a", "of_naive": each} for each in (0.5, 0.125)]
