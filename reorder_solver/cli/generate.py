@@ -16,7 +16,7 @@ from reorder_solver.formats import instance_to_json, write_instance
 from reorder_solver.formats.files import label
 
 
-def _exact(value: object) -> str:
+def exact(value: object) -> str:
     """Defaults and bounds as they are typed, without thousands separators."""
     return plain(value) if isinstance(value, bool) or value is None else str(value)
 
@@ -24,9 +24,9 @@ def _exact(value: object) -> str:
 _FAMILY_COLUMNS = (
     Column("family", "family", style="bold"),
     Column("parameter", "parameter"),
-    Column("default", "default", _exact, right=True),
-    Column("minimum", "from", _exact, right=True),
-    Column("maximum", "to", _exact, right=True),
+    Column("default", "default", exact, right=True),
+    Column("minimum", "from", exact, right=True),
+    Column("maximum", "to", exact, right=True),
     Column("summary", "summary"),
 )
 _COLUMNS = (
@@ -71,12 +71,14 @@ def command(
     """Make an instance of FAMILY; without one, list the families and their parameters."""
     from reorder_solver.generators import generate
 
+    if family == "scored":
+        raise InputError("scored makes windows instances; use 'reorder-solver windows generate'")
     if family is None:
         if parameters or output is not None:
             raise click.UsageError("--param and --output need a FAMILY")
         print_rows(_families(), _FAMILY_COLUMNS, form)
         return 0
-    instance = generate(family, **{**_parsed(parameters), "seed": seed})
+    instance = generate(family, **{**parsed_parameters(parameters), "seed": seed})
     if output is None:
         click.echo(instance_to_json(instance).encode(), nl=False)
         return 0
@@ -93,7 +95,7 @@ def command(
     return 0
 
 
-def _parsed(parameters: tuple[str, ...]) -> dict[str, Any]:
+def parsed_parameters(parameters: tuple[str, ...]) -> dict[str, Any]:
     """Keys and values; a value is a number, ``true`` or ``false``."""
     found: dict[str, Any] = {}
     for text in parameters:

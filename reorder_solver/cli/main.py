@@ -14,9 +14,14 @@ SUMMARIES = {
     "show": "Draw who reads which channels, before and after.",
     "convert": "Read an instance in any format and write it in another.",
     "generate": "Make an instance of a family, reproducibly.",
+    "bench": "Run solvers against each other; resumes where it ended.",
     "backends": "List the solvers and what each can do.",
     "export": "Turn a PyTorch model into an instance, and into a compact model.",
     "calibrate": "Time what serving each access costs on this machine.",
+    "report": "Turn a benchmark into a page with charts, tables and layouts.",
+    "train": "Train the small networks that 'reproduce' prunes.",
+    "reproduce": "Prune trained networks in every way, and tabulate accuracy and latency.",
+    "windows": "Zero-copy pruning: one window for every layer, from scores and budgets.",
     "demo": "Prune, reorder and check a real network, end to end.",
 }
 

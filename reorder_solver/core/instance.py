@@ -32,7 +32,8 @@ class Role(StrEnum):
     PASS = "pass"
 
 
-def _check_id(value: object, what: str) -> str:
+def check_id(value: object, what: str) -> str:
+    """Return an identifier; raise :class:`InstanceError` unless it is short and printable."""
     if not isinstance(value, str):
         raise InstanceError(f"{what} must be a string, got {type(value).__name__}")
     if not 0 < len(value) <= MAX_ID_LENGTH or not value.isprintable():
@@ -40,7 +41,8 @@ def _check_id(value: object, what: str) -> str:
     return value
 
 
-def _check_flag(value: object, what: str) -> None:
+def check_flag(value: object, what: str) -> None:
+    """Raise :class:`InstanceError` unless `value` is True or False."""
     if not isinstance(value, bool):
         raise InstanceError(f"{what} must be true or false, got {shown(value)}")
 
@@ -89,13 +91,13 @@ class Tensor:
     fixed: bool = False
 
     def __post_init__(self) -> None:
-        _check_id(self.id, "tensor id")
+        check_id(self.id, "tensor id")
         place = f"tensor {self.id!r}"
         try:
             object.__setattr__(self, "channels", as_integer(self.channels, "channels", minimum=1))
             if self.channels > MAX_CHANNELS:
                 raise InstanceError(f"channels must be at most {MAX_CHANNELS}")
-            _check_flag(self.fixed, "fixed")
+            check_flag(self.fixed, "fixed")
         except InputError as error:
             raise InstanceError(error.rule, place=place) from None
 
@@ -117,7 +119,7 @@ class Part:
     channels: ChannelArray
 
     def __post_init__(self) -> None:
-        _check_id(self.tensor, "tensor id")
+        check_id(self.tensor, "tensor id")
         object.__setattr__(self, "channels", channel_array(self.channels))
 
     def __eq__(self, other: object) -> bool:
@@ -160,7 +162,7 @@ class Access:
     prices: PriceList | None = None
 
     def __post_init__(self) -> None:
-        _check_id(self.id, "access id")
+        check_id(self.id, "access id")
         try:
             self._normalise()
         except InputError as error:
@@ -178,7 +180,7 @@ class Access:
             raise InstanceError(f"unknown role {shown(self.role)}; known: {known}") from None
         object.__setattr__(self, "bytes", as_integer(self.bytes, "bytes"))
         object.__setattr__(self, "weight", as_integer(self.weight, "weight"))
-        _check_flag(self.required, "required")
+        check_flag(self.required, "required")
         if self.prices is not None and not isinstance(self.prices, PriceList):
             raise InstanceError("prices must be a PriceList")
 
@@ -220,8 +222,8 @@ class Instance:
         object.__setattr__(self, "tensors", tuple(self.tensors))
         object.__setattr__(self, "accesses", tuple(self.accesses))
         object.__setattr__(self, "meta", MappingProxyType(dict(self.meta)))
-        _check_unique("tensor", [tensor.id for tensor in self.tensors])
-        _check_unique("access", [access.id for access in self.accesses])
+        check_unique("tensor", [tensor.id for tensor in self.tensors])
+        check_unique("access", [access.id for access in self.accesses])
         widths = {tensor.id: tensor.channels for tensor in self.tensors}
         for access in self.accesses:
             for part in access.parts:
@@ -270,7 +272,8 @@ class Instance:
             object.__setattr__(self, key, MappingProxyType(value) if key == "meta" else value)
 
 
-def _check_unique(what: str, ids: Sequence[str]) -> None:
+def check_unique(what: str, ids: Sequence[str]) -> None:
+    """Raise :class:`InstanceError` if an id occurs twice."""
     seen: set[str] = set()
     for one in ids:
         if one in seen:

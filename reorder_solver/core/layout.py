@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from reorder_solver.core.instance import Instance
+    from reorder_solver.core.windows import WindowsInstance
 
 Order = npt.NDArray[np.int64]
 
@@ -82,7 +83,7 @@ class Layout(Mapping[str, Order]):
         """The original order of every tensor."""
         return cls({tensor.id: np.arange(tensor.channels) for tensor in instance.tensors})
 
-    def check(self, instance: Instance) -> None:
+    def check(self, instance: Instance | WindowsInstance) -> None:
         """Raise :class:`LayoutError` unless this is a layout of `instance`.
 
         There must be one order per tensor, of its length, and the original one where the tensor

@@ -18,12 +18,19 @@ from reorder_solver.formats.files import (
 from reorder_solver.formats.instance_json import instance_from_json, instance_to_json
 from reorder_solver.formats.matrix_market import read_mtx, write_mtx
 from reorder_solver.formats.result_json import result_from_json, result_to_json
+from reorder_solver.formats.windows_json import windows_from_json, windows_to_json
+from reorder_solver.formats.windows_result_json import (
+    windows_result_from_json,
+    windows_result_to_json,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reorder_solver.core.instance import Instance
     from reorder_solver.core.result import Result
+    from reorder_solver.core.window_result import WindowsResult
+    from reorder_solver.core.windows import WindowsInstance
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +157,80 @@ def write_result(result: Result, path: StrPath) -> None:
     """
     try:
         write_bytes(path, result_to_json(result).encode("utf-8"))
+    except InputError as error:
+        raise error.located(label(path)) from None
+
+
+def read_windows_instance(path: StrPath) -> WindowsInstance:
+    """Read a windows instance (zero-copy pruning) from a JSON file.
+
+    Parameters
+    ----------
+    path : str or path
+        Unpacked first if it ends in ``.gz``.
+
+    Returns
+    -------
+    WindowsInstance
+        Named after the file where the file gives no name.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or breaks a rule of the format. The message is one line
+        that names the file, the place and the rule.
+    """
+    try:
+        return windows_from_json(read_bytes(path), name=stem_and_suffix(path)[0])
+    except InputError as error:
+        raise error.located(label(path)) from None
+
+
+def write_windows_instance(instance: WindowsInstance, path: StrPath) -> None:
+    """Write a windows instance to a JSON file, at once or not at all; packed if it ends in .gz.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written, or the instance could not be read back.
+    """
+    try:
+        write_bytes(path, windows_to_json(instance).encode("utf-8"))
+    except InputError as error:
+        raise error.located(label(path)) from None
+
+
+def read_windows_result(path: StrPath, instance: WindowsInstance | None = None) -> WindowsResult:
+    """Read a windows result from a JSON file.
+
+    Parameters
+    ----------
+    path : str or path
+        Unpacked first if it ends in ``.gz``.
+    instance : WindowsInstance, optional
+        What was solved; if given, the result must belong to it.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, breaks a rule of the format or belongs to another instance.
+    """
+    try:
+        return windows_result_from_json(read_bytes(path), instance)
+    except InputError as error:
+        raise error.located(label(path)) from None
+
+
+def write_windows_result(result: WindowsResult, path: StrPath) -> None:
+    """Write a windows result to a JSON file, at once or not at all; packed if it ends in .gz.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written, or the result could not be read back.
+    """
+    try:
+        write_bytes(path, windows_result_to_json(result).encode("utf-8"))
     except InputError as error:
         raise error.located(label(path)) from None
 

@@ -30,6 +30,14 @@ if TYPE_CHECKING:
 FORMAT = "channel-ordering"
 VERSION = 1
 
+#: How to read the files that are taken for one another.
+_READERS = {
+    "channel-ordering": " (for read_instance and 'reorder-solver solve')",
+    "channel-windows": " (for read_windows_instance and 'reorder-solver windows')",
+    "channel-layout": " (for read_result and 'reorder-solver verify')",
+    "channel-windows-layout": " (for read_windows_result and 'reorder-solver windows verify')",
+}
+
 _ACCESS_FIELDS: dict[str, Callable[[Node], Any]] = {
     "role": lambda node: node.choice(Role),
     "bytes": Node.integer,
@@ -99,10 +107,12 @@ def check_header(root: Node, name: str, version: int) -> None:
         if key not in fields:
             root.fail(f"field {key!r} is missing; this must be a {name} file, version {version}")
     if fields["format"].value != name:
-        fields["format"].fail(f"must be {name!r}, got {shown(fields['format'].value)}")
-    given = fields["version"].integer()
-    if given != version:
-        fields["version"].fail(f"version {shown(given)} is not supported; known: {version}")
+        given = fields["format"].value
+        hint = _READERS.get(given, "") if isinstance(given, str) else ""
+        fields["format"].fail(f"must be {name!r}, got {shown(given)}{hint}")
+    number = fields["version"].integer()
+    if number != version:
+        fields["version"].fail(f"version {shown(number)} is not supported; known: {version}")
 
 
 def as_bytes(text: str | bytes) -> bytes:
@@ -136,7 +146,7 @@ def _tensors(node: Node) -> list[Tensor]:
     total = 0
     for index, one in enumerate(nodes):
         fields = one.fields(("id", "channels"), ("fixed",))
-        key = _unique_id(fields["id"], seen, index, "tensor")
+        key = unique_id(fields["id"], seen, index, "tensor")
         width = fields["channels"].integer(1, MAX_CHANNELS)
         total += width
         one.at_most(total, MAX_TOTAL_CHANNELS, "channels over all tensors")
@@ -145,7 +155,8 @@ def _tensors(node: Node) -> list[Tensor]:
     return tensors
 
 
-def _unique_id(node: Node, seen: dict[str, int], index: int, what: str) -> str:
+def unique_id(node: Node, seen: dict[str, int], index: int, what: str) -> str:
+    """The id at `node`, which no earlier one of `seen` may have."""
     key = node.identifier()
     if key in seen:
         node.fail(f"{what} id {key!r} is used twice (before by number {seen[key]} of the list)")
@@ -169,7 +180,7 @@ class _AccessReader:
 
     def _access(self, node: Node, index: int) -> Access:
         fields = node.fields(("id", "parts"), tuple(_ACCESS_FIELDS))
-        key = _unique_id(fields["id"], self.seen, index, "access")
+        key = unique_id(fields["id"], self.seen, index, "access")
         parts = fields["parts"].items()
         if not parts:
             fields["parts"].fail("must list at least one part")
@@ -185,7 +196,7 @@ class _AccessReader:
         tensor = fields["tensor"].identifier()
         width = self.widths.get(tensor)
         if width is None:
-            fields["tensor"].fail(f"unknown tensor {tensor!r}; {_tensor_hint(tensor, self.widths)}")
+            fields["tensor"].fail(f"unknown tensor {tensor!r}; {tensor_hint(tensor, self.widths)}")
         try:
             part = Part(tensor, _channels(fields["channels"], width))
         except InputError as error:
@@ -195,7 +206,8 @@ class _AccessReader:
         return part
 
 
-def _tensor_hint(word: str, widths: dict[str, int]) -> str:
+def tensor_hint(word: str, widths: dict[str, int]) -> str:
+    """What to write instead of the unknown tensor `word`."""
     # Comparing with, or listing, thousands of names helps nobody.
     if 0 < len(widths) <= 50:
         return suggestion(word, [name[:80] for name in widths])

@@ -27,6 +27,7 @@ from reorder_solver.formats.proof_json import proof_of, proof_text
 
 if TYPE_CHECKING:
     from reorder_solver.core.instance import Instance
+    from reorder_solver.core.windows import WindowsInstance
 
 FORMAT = "channel-layout"
 VERSION = 1
@@ -54,7 +55,7 @@ _OPTIONAL = (
     "proof",
 )
 _FACTS = ("runs", "span", "mode", "cost")
-_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+SHA256_TEXT = re.compile(r"[0-9a-f]{64}\Z")
 
 
 def result_from_json(text: str | bytes, instance: Instance | None = None) -> Result:
@@ -89,16 +90,16 @@ def result_from_json(text: str | bytes, instance: Instance | None = None) -> Res
     return Result(
         status=fields["status"].choice(Status),
         stop_reason=fields["stop_reason"].choice(StopReason),
-        cost=_integer_or_none(fields["cost"]),
-        lower_bound=_integer_or_none(fields["lower_bound"]),
-        layout=_layout(fields["layout"], instance),
+        cost=integer_or_none(fields["cost"]),
+        lower_bound=integer_or_none(fields["lower_bound"]),
+        layout=layout_of(fields["layout"], instance),
         objective=fields["objective"].choice(Objective),
         backend=fields["backend"].identifier(),
         accesses=_facts(fields["accesses"], sizes) if "accesses" in fields else {},
         instance_name=name,
         instance_sha256=sha256,
-        versions={key: one.text() for key, one in _mapping(fields.get("versions")).items()},
-        times={key: one.seconds() for key, one in _mapping(fields.get("times")).items()},
+        versions={key: one.text() for key, one in mapping_of(fields.get("versions")).items()},
+        times={key: one.seconds() for key, one in mapping_of(fields.get("times")).items()},
         proof=proof_of(fields["proof"]) if "proof" in fields else None,
         **extra,
     )
@@ -137,7 +138,7 @@ def result_to_json(result: Result) -> str:
     check_value(tail, "result")
     proof = "" if result.proof is None else f' "proof": {proof_text(result.proof)},\n'
     return (
-        f'{dumps(head)[:-1]},\n "layout": {_layout_text(result.layout)},\n'
+        f'{dumps(head)[:-1]},\n "layout": {layout_text(result.layout)},\n'
         f' "accesses": {_facts_text(result)},\n{proof} {dumps(tail)[1:]}\n'
     )
 
@@ -149,22 +150,25 @@ def _instance_fields(node: Node | None, instance: Instance | None) -> tuple[str,
     name = fields["name"].text() if "name" in fields else ""
     sha256 = fields["sha256"].text() if "sha256" in fields else ""
     if sha256:
-        if not _SHA256.match(sha256):
+        if not SHA256_TEXT.match(sha256):
             fields["sha256"].fail("must be 64 hexadecimal digits in lower case")
         if instance is not None and sha256 != digest(instance):
             fields["sha256"].fail(f"the result is of another instance ({name!r})")
     return name, sha256
 
 
-def _integer_or_none(node: Node) -> int | None:
+def integer_or_none(node: Node) -> int | None:
+    """A whole number, 0 or more, or null."""
     return None if node.value is None else node.integer()
 
 
-def _mapping(node: Node | None) -> dict[str, Node]:
+def mapping_of(node: Node | None) -> dict[str, Node]:
+    """The fields of an object; none of nothing."""
     return {} if node is None else node.mapping()
 
 
-def _layout(node: Node, instance: Instance | None) -> Layout | None:
+def layout_of(node: Node, instance: Instance | WindowsInstance | None) -> Layout | None:
+    """The layout written at `node`, of `instance` where one is given; None for null."""
     if node.value is None:
         return None
     fields = node.mapping()
@@ -204,14 +208,15 @@ def _facts(node: Node, sizes: dict[str, int]) -> dict[str, AccessFacts]:
     return found
 
 
-def _layout_text(layout: Layout | None) -> str:
+def layout_text(layout: Layout | None) -> str:
+    """The JSON text of a layout, one tensor a line."""
     if layout is None:
         return "null"
     check_count(len(layout), MAX_TENSORS, "tensors", "layout")
     total = sum(order.size for order in layout.values())
     check_count(total, MAX_TOTAL_CHANNELS, "channels over all tensors", "layout")
     for key in layout:
-        _check_key(key, "layout")
+        check_key(key, "layout")
     lines = [f"{dumps(key)}: {dumps(order.tolist())}" for key, order in layout.items()]
     return json_block(lines, "{}")
 
@@ -232,7 +237,8 @@ def _facts_text(result: Result) -> str:
     return json_block(lines, "{}")
 
 
-def _check_key(key: object, place: str) -> None:
+def check_key(key: object, place: str) -> None:
+    """Raise :class:`InputError` unless `key` may be the name of a field."""
     if not isinstance(key, str):
         raise InputError(f"key {key!r} must be a string", place=place)
     check_value({key: None}, place)

@@ -84,7 +84,7 @@ def draw(
     InputError
         For a tensor of `tensors` that no access touches.
     """
-    with _own_style():
+    with own_style():
         return _draw(instance, layout, Objective.parse(objective), title, tensors, most)
 
 
@@ -103,7 +103,7 @@ def picture(figure: Figure, form: str, *, dpi: int = 150) -> bytes:
         raise InputError(f"unknown picture format {form!r}; known: {', '.join(PICTURE_FORMATS)}")
     dates: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
     stream = io.BytesIO()
-    with _own_style(), warnings.catch_warnings():
+    with own_style(), warnings.catch_warnings():
         # A name in a script that the font lacks is shown as boxes; no reason to warn.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure.savefig(stream, format=form, dpi=dpi, metadata=dates.get(form))
@@ -117,7 +117,7 @@ def require_matplotlib() -> None:
 
 
 @contextmanager
-def _own_style() -> Iterator[None]:
+def own_style() -> Iterator[None]:
     """Matplotlib's defaults, whatever the user's settings; names are never read as formulas."""
     require_matplotlib()
     import matplotlib as mpl

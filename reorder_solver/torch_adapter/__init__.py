@@ -25,10 +25,22 @@ from reorder_solver.torch_adapter.latency import LatencyTable, compare_latency
 from reorder_solver.torch_adapter.masks import masked
 from reorder_solver.torch_adapter.models import calibrate, load_model
 from reorder_solver.torch_adapter.plan import Pin
-from reorder_solver.torch_adapter.pruning import constrain, prune, prune_inputs, prune_outputs
+from reorder_solver.torch_adapter.pruning import (
+    Pruner,
+    channel_scores,
+    constrain,
+    prune,
+    prune_inputs,
+    prune_outputs,
+)
 from reorder_solver.torch_adapter.report import AccessRow, Report
 from reorder_solver.torch_adapter.traffic import Traffic, copied_bytes
 from reorder_solver.torch_adapter.transformed_plan import Transformations
+from reorder_solver.torch_adapter.window_pruning import (
+    WindowPruner,
+    WindowPruning,
+    prune_windows,
+)
 
 __all__ = [
     "AccessRow",
@@ -38,11 +50,15 @@ __all__ = [
     "Extraction",
     "LatencyTable",
     "Pin",
+    "Pruner",
     "Report",
     "Traffic",
     "Transformations",
+    "WindowPruner",
+    "WindowPruning",
     "apply",
     "calibrate",
+    "channel_scores",
     "compact",
     "compare_latency",
     "constrain",
@@ -54,4 +70,5 @@ __all__ = [
     "prune",
     "prune_inputs",
     "prune_outputs",
+    "prune_windows",
 ]

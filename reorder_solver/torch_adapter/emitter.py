@@ -87,7 +87,7 @@ class Emitter:
         self._current: Operation | None = None
         self._made: dict[Value, fx.Node] = {}
         self._nodes: dict[fx.Node, fx.Node] = {}
-        self._selected: dict[tuple[fx.Node, bytes], fx.Node] = {}
+        self._selected: dict[tuple[fx.Node, int, bytes], fx.Node] = {}
         self._variants: dict[tuple[str, Any], list[tuple[torch.Tensor, fx.Node]]] = {}
 
     def write(self) -> None:
@@ -158,15 +158,17 @@ class Emitter:
         """Choose channels of a node that holds those of `order`."""
         if np.array_equal(order, sequence):
             return made
-        key = made, sequence.tobytes()
+        held = flow.take(order)
+        features = held.features(_inside(order, sequence))
+        # One node may carry channels on several axes: an input read by layers of different kinds.
+        key = made, held.axis, features.tobytes()
         if key in self._selected:
             self.ledger.reused(self._selected[key])
         else:
-            self._selected[key] = self._selection(made, flow.take(order), _inside(order, sequence))
+            self._selected[key] = self._selection(made, held, features)
         return self._selected[key]
 
-    def _selection(self, made: fx.Node, flow: Flow, places: IndexArray) -> fx.Node:
-        features = flow.features(places)
+    def _selection(self, made: fx.Node, flow: Flow, features: IndexArray) -> fx.Node:
         if is_run(features):
             node = self._narrow(made, flow.axis, int(features[0]), features.size)
             return self.ledger.selected(node, made, Mode.VIEW.value, features)

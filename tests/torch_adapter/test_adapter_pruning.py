@@ -78,7 +78,7 @@ def test_what_is_pruned_and_what_is_not() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"score": "l3"}, "unknown score 'l3'; known: l1, l2, random"),
+        ({"score": "l3"}, "unknown score 'l3'; known: l1, l2, lamp, fpgm, hrank, taylor, random"),
         ({"amount": 1.5}, "amount must be from 0 to 1"),
         ({"amount": float("nan")}, "amount must be from 0 to 1"),
         ({"side": "row"}, "unknown side 'row'; known: input, output, both, mixed, joint"),

@@ -12,7 +12,7 @@ from torch import nn
 
 import reorder_solver as rs
 
-SCORES, STRUCTURED, SEPARATE, JOINT = range(4)
+SCORES, OWN_SCORES, STRUCTURED, SEPARATE, JOINT = range(5)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,14 @@ def states(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
 
 def test_there_is_a_test_per_example(states) -> None:
     """The page grew: so must this file."""
-    assert len(states) == 4
+    assert len(states) == 5
+
+
+def test_own_scores(states) -> None:
+    """A share of all layers' channels; the layer whose scores were raised keeps more of its own."""
+    masks = states[OWN_SCORES]["masks"]
+    kept = np.concatenate([sides["input"] for sides in masks.values()])
+    assert abs(kept.mean() - 0.7) < 0.01
 
 
 def test_built_in_scores(states) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from random_nets.checking import BrokenNetworkError, case, check, check_seed
@@ -23,10 +24,41 @@ torch.set_num_threads(1)
 _FAST, _ALL = 150, 650
 
 
-@pytest.mark.parametrize("seed", [1103, 1146])
+@pytest.mark.parametrize(
+    "seed",
+    [
+        pytest.param(1103, id="stretches of which nothing is stored were parts of an access"),
+        pytest.param(1146, id="the same in a shared buffer"),
+        pytest.param(10089, id="rotation of the channels by all of them left nothing to rotate"),
+        pytest.param(12730, id="selections on two axes of one value were taken for one"),
+        pytest.param(15294, id="selections on two axes of an input were taken for one"),
+    ],
+)
 def test_networks_that_once_failed(seed: int) -> None:
-    """Stretches of a concatenation of which nothing is stored were parts of an access."""
+    """Every seed stands for a mistake that is no longer made."""
     assert check_seed(seed).failure is None
+
+
+class TwoAxes(nn.Module):
+    """A convolution and a linear layer that read one input on different axes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.columns = nn.Conv2d(6, 4, 1)
+        self.rows = nn.Linear(6, 4)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.columns(x), self.rows(x)
+
+
+@pytest.mark.parametrize("export", ["naive", "upscale", "optimal"])
+def test_one_selection_on_two_axes_is_two(export: str) -> None:
+    """The same channels of two axes are different slices of one input."""
+    kept = np.array([True, False, True, True, False, True])
+    masks = {"columns": {"input": kept}, "rows": {"input": kept}}
+    inputs = torch.randn(2, 6, 6, 6)
+    out = ta.compact(TwoAxes().eval(), inputs, masks, export=export)
+    assert out.report is not None
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ def _rearranged(
     moved = not np.array_equal(index, np.arange(index.size))
     if moved and value.flow.block != 1:
         raise NotUnderstoodError("takes channels apart")
-    if moved and not arguments["dims"]:
+    if not arguments["dims"]:
         return select(value, index)
     given: dict[Place, Argument] = {
         (name, None): _constantly(numbers) for name, numbers in arguments.items()
