@@ -1,21 +1,22 @@
 """Export the bundled network instances anew and enter them in the manifest (needs torch).
 
-Each network has random weights from a fixed seed; every layer drops its own input channels of
-smallest norm. Other versions of torch may draw other weights, so the versions are recorded.
+Architectures with random weights from a fixed seed, pruned in several ways. Other versions of
+torch may draw other weights, so the versions are recorded. ``--check`` changes nothing and
+reports files that differ from what their entries describe; ``--only GLOB`` takes some files.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
-from typing import Any
+from fnmatch import fnmatch
 
-import torch
-import torchvision
-from regenerate import FOLDER, MANIFEST, manifest_text, regenerate
+from exported import Export, exported, versions
+from regenerate import FOLDER, MANIFEST, add_entries, content
 
 import reorder_solver as rs
-from reorder_solver import torch_adapter as ta
+from reorder_solver.formats import instance_to_json
 
 NETWORKS = (
     "alexnet",
@@ -32,56 +33,75 @@ NETWORKS = (
     "inception_v3",
     "regnet_y_400mf",
 )
+#: At one amount only.
+MORE_NETWORKS = (
+    "shufflenet_v2_x1_0",
+    "mobilenet_v3_large",
+    "resnext50_32x4d",
+    "convnext_tiny",
+    "vit_b_16",
+    "swin_t",
+)
 AMOUNTS = (0.25, 0.5, 0.75)
-SCORE, SEED = "l2", 0
-#: Side of the square input, where it is not the usual one: bytes depend on it.
-IMAGE, IMAGES = 224, {"inception_v3": 299}
+#: Pruned in other ways as well, at the middle amount.
+VARIED = (
+    "resnet18",
+    "resnet50",
+    "mobilenet_v2",
+    "googlenet",
+    "densenet121",
+    "efficientnet_b0",
+    "shufflenet_v2_x1_0",
+)
+PRUNERS = (
+    {"score": "l1", "side": "output"},
+    {"score": "l2", "side": "mixed"},
+    {"score": "random"},
+    {"score": "random", "correlation": 0.9},
+)
 
 
-def exported(network: str) -> list[dict[str, Any]]:
-    """Write one instance per amount; return their manifest entries."""
-    model = ta.load_model(f"torchvision:{network}", seed=SEED)
-    side = IMAGES.get(network, IMAGE)
-    images = torch.zeros(2, 3, side, side)
-    entries = []
-    for amount in AMOUNTS:
-        masks = ta.prune_inputs(model, images, score=SCORE, amount=amount, seed=SEED)
-        name = f"{network}/{SCORE}-{amount:.2f}"
-        file = f"networks/{network}-{SCORE}-{amount:.2f}.json.gz"
-        source = {
-            "model": f"torchvision:{network}",
-            "score": SCORE,
-            "amount": amount,
-            "seed": SEED,
-            "image": side,
-            "versions": {"torch": torch.__version__, "torchvision": torchvision.__version__},
-        }
-        instance = ta.extract(model, images, masks).instance.replace(name=name, meta=source)
-        rs.write_instance(instance, FOLDER / file)
-        entries.append(
-            {
-                "file": file,
-                "description": f"{network}, random weights: {amount:.0%} of every layer's inputs "
-                "dropped by L2 norm.",
-                "origin": "exported",
-                "source": source,
-                "licence": "Apache-2.0",
-            }
-        )
-    return entries
+def exports() -> list[Export]:
+    """All that are bundled."""
+    middle = AMOUNTS[1]
+    return [
+        *(Export(network, amount) for network in NETWORKS for amount in AMOUNTS),
+        *(Export(network, middle) for network in MORE_NETWORKS),
+        *(Export(network, middle, **how) for network in VARIED for how in PRUNERS),
+    ]
 
 
-def main() -> int:
-    """Export all networks, replacing their entries in the manifest."""
+def differing(only: str) -> list[str]:
+    """Files that differ from what their entries describe."""
+    found = []
+    for entry in json.loads(MANIFEST.read_text(encoding="utf-8"))["files"]:
+        file, source = entry["file"], entry["source"]
+        if entry["origin"] != "exported" or not fnmatch(file, only):
+            continue
+        if content(FOLDER / file) != instance_to_json(exported(file, source)):
+            made = ", ".join(f"{key} {value}" for key, value in source["versions"].items())
+            here = "" if source["versions"] == versions() else f" (made with {made})"
+            found.append(f"{file}: differs from what its entry describes{here}")
+    return found
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Export, or check and return 1 where something differs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="only report what differs")
+    parser.add_argument("--only", default="*", metavar="GLOB", help="files to take")
+    arguments = parser.parse_args(argv)
+    if arguments.check:
+        found = differing(arguments.only)
+        print("\n".join(found) or "all exported files are as the manifest says")
+        return int(bool(found))
+    chosen = [one for one in exports() if fnmatch(one.file, arguments.only)]
     (FOLDER / "networks").mkdir(exist_ok=True)
-    torch.set_num_threads(1)
-    made = [entry for network in NETWORKS for entry in exported(network)]
-    entries = json.loads(MANIFEST.read_text(encoding="utf-8"))["files"]
-    kept = [entry for entry in entries if entry["origin"] != "exported"]
-    # The sizes are filled in by regenerate(); here they only have to be there.
-    MANIFEST.write_text(manifest_text([*kept, *made]), encoding="utf-8")
-    regenerate()
-    print(f"{len(made)} instances of {len(NETWORKS)} networks")
+    for one in chosen:
+        rs.write_instance(exported(one.file, one.source), FOLDER / one.file)
+        print(one.file, flush=True)
+    add_entries([one.entry for one in chosen])
+    print(f"{len(chosen)} instances")
     return 0
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -24,8 +24,7 @@ import reorder_solver as rs
 from reorder_solver.backends import Task, make_backend
 from reorder_solver.core.instance import Access, Instance, Part, Role, Tensor
 from reorder_solver.core.limits import Deadline
-from reorder_solver.generators import generate
-from reorder_solver.generators.residual import _prices
+from reorder_solver.generators import generate, model_prices
 from reorder_solver.presolve import Problem, compile_problem, presolve
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def drawn(accesses: int, reads: int, channels: int, side: int, seed: int) -> Ins
         score = share * latent + np.sqrt(1 - share**2) * rng.normal(size=channels)
         kept = np.sort(np.argsort(-score)[: int(keep * channels)])
         role = Role.READ if number < reads else Role.WRITE
-        prices = _prices(4 * side * side, role)
+        prices = model_prices(4 * side * side, role)
         made.append(Access(f"a{number}", [Part("x", kept)], role=role, prices=prices))
     name = f"drawn-{accesses}-{reads}-{channels}-{side}-{seed}"
     return Instance(name, [Tensor("x", channels)], made)
@@ -105,13 +104,9 @@ def many(seeds: int) -> Iterator[Instance]:
 
 
 def networks(_seeds: int) -> Iterator[Instance]:
-    """The exported networks, priced."""
+    """The exported networks, with their model prices."""
     for path in sorted(FOLDER.glob("networks/*.json.gz")):
-        found = rs.read_instance(path)
-        priced = [
-            replace(access, prices=_prices(access.bytes, access.role)) for access in found.accesses
-        ]
-        yield found.replace(accesses=priced)
+        yield rs.read_instance(path)
 
 
 SUITES = {"few": few, "many": many, "networks": networks}

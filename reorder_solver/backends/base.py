@@ -106,6 +106,8 @@ class Backend(ABC):
         once everything else is done.
     requires : tuple of str
         Import names of the packages it needs.
+    licence : str or None
+        Of the solver that it calls, as its authors state it; None where all is this package's.
     """
 
     name: ClassVar[str]
@@ -115,6 +117,7 @@ class Backend(ABC):
     reduces: ClassVar[bool] = True
     leaves_ties: ClassVar[bool] = False
     requires: ClassVar[tuple[str, ...]] = ()
+    licence: ClassVar[str | None] = None
 
     @classmethod
     def missing_packages(cls) -> tuple[str, ...]:

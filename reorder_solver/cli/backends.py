@@ -17,6 +17,7 @@ _COLUMNS = (
     Column("objectives", "objectives"),
     Column("available", "available"),
     Column("detail", "packages"),
+    Column("licence", "licence"),
 )
 
 
@@ -45,6 +46,7 @@ def _row(name: str) -> Row:
         "objectives": None,
         "available": False,
         "detail": None,
+        "licence": None,
     }
     try:
         found = backend_class(name)
@@ -59,6 +61,7 @@ def _row(name: str) -> Row:
         "exact": found.is_exact,
         "objectives": sorted(each.value for each in found.objectives),
         "available": not missing,
+        "licence": found.licence,
         "detail": install if missing else versions or None,
     }
 

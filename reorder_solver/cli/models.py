@@ -108,7 +108,7 @@ def model_options(default_size: int, least_batch: int = 2) -> Callable[[Decorate
     options = (
         click.option(
             "--score",
-            type=click.Choice(["l1", "l2", "random"]),
+            type=click.Choice(["l1", "l2", "lamp", "fpgm", "random"]),
             default="l2",
             show_default=True,
             help="What every layer ranks its input channels by.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reorder_solver.generators.parameters import Parameter
+from reorder_solver.generators.pricing import model_prices, with_model_prices
 from reorder_solver.generators.registry import FAMILIES, GENERATOR_VERSION, Family, generate
 from reorder_solver.generators.scored import SCORED, generate_windows
 
@@ -14,4 +15,6 @@ __all__ = [
     "Parameter",
     "generate",
     "generate_windows",
+    "model_prices",
+    "with_model_prices",
 ]

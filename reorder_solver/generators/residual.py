@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reorder_solver.core.instance import Access, Part, Role, Tensor
-from reorder_solver.core.prices import PriceList
 from reorder_solver.generators.drawing import Draft, FloatArray, IntArray, Size, Stream, top
 from reorder_solver.generators.parameters import Parameter
+from reorder_solver.generators.pricing import model_prices
 
 if TYPE_CHECKING:
     from reorder_solver.generators.parameters import Values
@@ -95,15 +95,5 @@ def _access(
         tuple(Part(tensor.id, channels) for tensor, channels in parts),
         role=role,
         bytes=size,
-        prices=_prices(size, role) if values["priced"] else None,
-    )
-
-
-def _prices(size: int, role: Role) -> PriceList:
-    """Plausible nanoseconds: a call costs about a microsecond, a copy 16 bytes a nanosecond."""
-    copy = max(1, size // 16)
-    if role is not Role.READ:
-        return PriceList(gather=(1500, copy), cat=(900, copy, 150))
-    return PriceList(
-        gather=(1500, copy), cat=(900, copy, 150), cover=(max(1, size // 8),), split=(4000,)
+        prices=model_prices(size, role) if values["priced"] else None,
     )

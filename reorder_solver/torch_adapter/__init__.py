@@ -24,11 +24,25 @@ from reorder_solver.torch_adapter.extract import Extraction, extract
 from reorder_solver.torch_adapter.latency import LatencyTable, compare_latency
 from reorder_solver.torch_adapter.masks import masked
 from reorder_solver.torch_adapter.models import calibrate, load_model
+from reorder_solver.torch_adapter.pareto import Front, Point, pareto
 from reorder_solver.torch_adapter.plan import Pin
-from reorder_solver.torch_adapter.pruning import constrain, prune, prune_inputs, prune_outputs
+from reorder_solver.torch_adapter.prediction import LatencyPrices, measured_prices
+from reorder_solver.torch_adapter.pruning import (
+    Pruner,
+    channel_scores,
+    constrain,
+    prune,
+    prune_inputs,
+    prune_outputs,
+)
 from reorder_solver.torch_adapter.report import AccessRow, Report
 from reorder_solver.torch_adapter.traffic import Traffic, copied_bytes
 from reorder_solver.torch_adapter.transformed_plan import Transformations
+from reorder_solver.torch_adapter.window_pruning import (
+    WindowPruner,
+    WindowPruning,
+    prune_windows,
+)
 
 __all__ = [
     "AccessRow",
@@ -36,13 +50,20 @@ __all__ = [
     "Compacted",
     "ExportMismatchError",
     "Extraction",
+    "Front",
+    "LatencyPrices",
     "LatencyTable",
     "Pin",
+    "Point",
+    "Pruner",
     "Report",
     "Traffic",
     "Transformations",
+    "WindowPruner",
+    "WindowPruning",
     "apply",
     "calibrate",
+    "channel_scores",
     "compact",
     "compare_latency",
     "constrain",
@@ -51,7 +72,10 @@ __all__ = [
     "load_model",
     "masked",
     "max_relative_error",
+    "measured_prices",
+    "pareto",
     "prune",
     "prune_inputs",
     "prune_outputs",
+    "prune_windows",
 ]

@@ -103,9 +103,25 @@ def connections(model: nn.Module, example_inputs: Any) -> list[Connection]:
     CaptureError
         If the model cannot be captured.
     """
+    facts = analysed(model, example_inputs)
+    return connections_among(model, facts, find_tensors(facts, end_to_end=True))
+
+
+def analysed(model: nn.Module, example_inputs: Any) -> Facts:
+    """Constants and liveness of a model, whatever its masks.
+
+    Raises
+    ------
+    CaptureError
+        If the model cannot be captured.
+    """
     captured = capture(model, example_inputs)
-    facts = Facts(build(captured, RULES, {}), captured.attributes)
-    tensors = find_tensors(facts, end_to_end=True)
+    return Facts(build(captured, RULES, {}), captured.attributes)
+
+
+def connections_among(model: nn.Module, facts: Facts, tensors: Tensors) -> list[Connection]:
+    """As :func:`connections`, for tensors that are known already."""
+    captured = facts.program.captured
     operations = {getattr(one, "node", None): one for one in live_operations(facts)}
     modules = dict(model.named_modules(remove_duplicate=False))
     found: list[Connection] = []
@@ -153,16 +169,18 @@ def _channels(tensors: Tensors, value: Value | None, name: str, features: int) -
         numbers = np.arange(features)
         return Channels(numbers, (name,) * features, numbers, free=False)
     atoms = tensors.atoms(value)
-    labels = {
-        int(number): f"{next(iter(tensors.classes[int(number)].producers.values()))} ({number})"
-        for number in np.unique(atoms.tensors)
-    }
+    labels = {int(number): label_of(tensors, int(number)) for number in np.unique(atoms.tensors)}
     return Channels(
         owner=value.flow.owners(),
         tensor=tuple(labels[int(number)] for number in atoms.tensors),
         channel=atoms.channels,
         free=not any(tensors.classes[number].ordered for number in labels),
     )
+
+
+def label_of(tensors: Tensors, number: int) -> str:
+    """What a tensor is called in :class:`Channels`."""
+    return f"{next(iter(tensors.classes[number].producers.values()))} ({number})"
 
 
 def _reaches(start: fx.Node, op: str) -> bool:

@@ -78,6 +78,14 @@ class JointChannels:
                 )
         return totals
 
+    def readers(self) -> IntArray:
+        """Per group how many channels of all layers together read it."""
+        count = np.zeros(self._units.size, dtype=np.int64)
+        for name, side in self._sides:
+            if side == "input":
+                np.add.at(count, self._of_owners(self._calls[name, side][0]), 1)
+        return count
+
     def shares(self, score: Score, modules: dict[str, nn.Module], side: Side) -> FloatArray:
         """Per group the mean score on one side over its unit, each layer counting once."""
         totals, layers = np.zeros(self._units.size), np.zeros(self._units.size)

@@ -71,7 +71,7 @@ def zero(module: nn.Module, side: Side, kept: Kept) -> None:
     with torch.no_grad():
         weight = module.get_parameter("weight")
         dropped = torch.from_numpy(~kept).to(weight.device)
-        by_channel = _channels_first(module, weight, side)
+        by_channel = channels_first(module, weight, side)
         by_channel[dropped.reshape(by_channel.shape[:2])] = 0
         bias = dict(module.named_parameters(recurse=False)).get("bias")
         if side == "output" and bias is not None:
@@ -82,7 +82,7 @@ def norms(
     module: nn.Module, weight: torch.Tensor, side: Side, order: int
 ) -> npt.NDArray[np.float64]:
     """Per channel the sum of ``|entry| ** order`` over its weights, without the bias."""
-    entries = _channels_first(module, weight.detach().double().abs() ** order, side)
+    entries = channels_first(module, weight.detach().double().abs() ** order, side)
     totals: npt.NDArray[np.float64] = entries.flatten(2).sum(dim=2).flatten().cpu().numpy()
     return totals
 
@@ -90,7 +90,7 @@ def norms(
 def nonzero(module: nn.Module, side: Side) -> Kept:
     """Per channel whether anything that belongs to it, the bias included, is not exactly zero."""
     weight = module.get_parameter("weight")
-    found = (_channels_first(module, weight.detach(), side) != 0).flatten(2).any(dim=2).flatten()
+    found = (channels_first(module, weight.detach(), side) != 0).flatten(2).any(dim=2).flatten()
     bias = dict(module.named_parameters(recurse=False)).get("bias")
     if side == "output" and bias is not None:
         found = found | (bias.detach() != 0)
@@ -98,7 +98,7 @@ def nonzero(module: nn.Module, side: Side) -> Kept:
     return kept
 
 
-def _channels_first(module: nn.Module, weight: torch.Tensor, side: Side) -> torch.Tensor:
+def channels_first(module: nn.Module, weight: torch.Tensor, side: Side) -> torch.Tensor:
     """A view whose first axis counts groups and whose second the channels of one within it."""
     by_group = _by_group(module, weight)
     return by_group if side == "output" else by_group.transpose(1, 2)

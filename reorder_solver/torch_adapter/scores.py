@@ -2,85 +2,144 @@
 
 from __future__ import annotations
 
-import math
-import zlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import ndtri
 
 from reorder_solver.core.errors import InputError
-from reorder_solver.torch_adapter.layer_weights import norms
+from reorder_solver.torch_adapter.data_scores import MapRanks, Taylor
+from reorder_solver.torch_adapter.joint import channels_of
+from reorder_solver.torch_adapter.weight_scores import Chance, Magnitude, fpgm, lamp
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import nn
 
     from reorder_solver.torch_adapter.connections import Channels
+    from reorder_solver.torch_adapter.data_scores import Data, Loss
+    from reorder_solver.torch_adapter.joint import Score
     from reorder_solver.torch_adapter.layer_weights import Side
+    from reorder_solver.torch_adapter.prunable import PrunableLayers
 
-SCORES = ("l1", "l2", "random")
-_ORDERS = {"l1": 1, "l2": 2}
+    FloatArray = npt.NDArray[np.float64]
+
+#: ``{module name: {"input": numbers, "output": numbers}}``, one per channel of that side.
+Scores = Mapping[str, Mapping[str, Any]]
+
+SCORES = ("l1", "l2", "lamp", "fpgm", "hrank", "taylor", "random")
+#: Scores made to be compared within one layer: across layers, each counts over its layer's mean.
+WITHIN_LAYERS = frozenset({"l1", "l2", "fpgm", "hrank"})
 
 
-@dataclass(frozen=True, slots=True)
-class Scorer:
-    """A score per owner of a layer's channels (see :class:`~.connections.Channels`).
-
-    Attributes
-    ----------
-    score : {"l1", "l2", "random"}
-        ``l1``, ``l2``: the sum of the absolute values (squares) of the weights that belong to a
-        channel. ``random``: normally distributed.
-    seed : int
-        For ``random``; what is drawn depends on it and on names, not on the sequence of calls.
-    correlation : float
-        For ``random``: of the scores that two layers give one channel of one tensor, from 0 to 1.
+def scorer(
+    layers: PrunableLayers,
+    score: str,
+    *,
+    data: Data | None = None,
+    loss: Loss | None = None,
+    seed: int = 0,
+    correlation: float = 0.0,
+) -> Score:
+    """The function behind a score's name.
 
     Raises
     ------
     InputError
-        If they are not as described.
+        If there is no such score, or what it needs is missing.
     """
+    if score not in SCORES:
+        raise InputError(f"unknown score {score!r}; known: {', '.join(SCORES)}")
+    if not 0 <= correlation <= 1:
+        raise InputError(f"correlation must be from 0 to 1, got {correlation!r}")
+    if correlation and score != "random":
+        raise InputError(f"correlation is for score 'random', not for {score!r}")
+    if data is None and score in ("hrank", "taylor"):
+        raise InputError(f"score {score!r} needs data: an iterable of pairs (inputs, targets)")
+    if loss is None and score == "taylor":
+        raise InputError("score 'taylor' needs a loss: a function of outputs and targets")
+    scored = {name: layers.modules[name] for name in layers.first_calls}
+    if score == "hrank" and data is not None:
+        return MapRanks(layers.model, scored, data)
+    if score == "taylor" and data is not None and loss is not None:
+        return Taylor(layers.model, scored, data, loss)
+    by_name: dict[str, Score] = {
+        "l1": Magnitude(1),
+        "l2": Magnitude(2),
+        "lamp": lamp,
+        "fpgm": fpgm,
+        "random": Chance(seed, correlation),
+    }
+    return by_name[score]
 
-    score: str = "l2"
-    seed: int = 0
-    correlation: float = 0.0
 
-    def __post_init__(self) -> None:
-        if self.score not in SCORES:
-            raise InputError(f"unknown score {self.score!r}; known: {', '.join(SCORES)}")
-        if not 0 <= self.correlation <= 1:
-            raise InputError(f"correlation must be from 0 to 1, got {self.correlation!r}")
-        if self.correlation and self.score != "random":
-            raise InputError(f"correlation is for score 'random', not for {self.score!r}")
+def score_table(
+    layers: PrunableLayers, score: Score, sides: tuple[Side, ...]
+) -> dict[str, dict[str, FloatArray]]:
+    """The scores of all layers that may drop channels; features of one channel share its score."""
+    table: dict[str, dict[str, FloatArray]] = {}
+    for name, call in layers.first_calls.items():
+        for side in sides:
+            if name in layers.prunable[side]:
+                channels = channels_of(call, side)
+                found = score(name, layers.modules[name], channels, side)
+                shares = found / np.maximum(np.bincount(channels.owner), 1)
+                table.setdefault(name, {})[side] = shares[channels.owner]
+    return table
 
-    def __call__(
-        self, name: str, module: nn.Module, channels: Channels, side: Side
-    ) -> npt.NDArray[np.float64]:
-        """One score per owner."""
-        if self.score == "random":
-            return self._random(name, channels, side)
-        by_feature = norms(module, module.get_parameter("weight"), side, _ORDERS[self.score])
-        return np.bincount(channels.owner, by_feature, channels.owners).astype(np.float64)
 
-    def _random(self, name: str, channels: Channels, side: Side) -> npt.NDArray[np.float64]:
-        layer = name if side == "input" else f"{name} output"
-        own = self._normal(layer, channels.owners)
-        if not self.correlation:
-            return own
-        tensors = np.array(channels.tensor)
-        shared = np.empty(channels.owners)
-        for tensor in dict.fromkeys(channels.tensor):
-            here = tensors == tensor
-            numbers = channels.channel[here]
-            shared[here] = self._normal(f"tensor {tensor}", int(numbers.max()) + 1)[numbers]
-        if self.correlation == 1:
-            return shared
-        return self.correlation * shared + math.sqrt(1 - self.correlation**2) * own
+class GivenScores:
+    """Scores by table, as :func:`score_table` makes it or a user of their own."""
 
-    def _normal(self, label: str, count: int) -> npt.NDArray[np.float64]:
-        uniform = np.random.default_rng([self.seed, zlib.crc32(label.encode())]).random(count)
-        numbers: npt.NDArray[np.float64] = ndtri(uniform)
-        return numbers
+    def __init__(self, layers: PrunableLayers, table: Scores) -> None:
+        self._table = {name: dict(sides) for name, sides in _checked(layers, table)}
+
+    def __contains__(self, key: tuple[str, Side]) -> bool:
+        """True if there are scores for this side of this layer."""
+        name, side = key
+        return side in self._table.get(name, {})
+
+    def __call__(self, name: str, module: nn.Module, channels: Channels, side: Side) -> FloatArray:
+        """One score per owner: the sum over its features."""
+        found = self._table[name][side]
+        return np.bincount(channels.owner, found, channels.owners).astype(np.float64)
+
+
+def _checked(layers: PrunableLayers, table: Scores) -> Any:
+    if not isinstance(table, Mapping):
+        raise InputError("scores must be a name or a mapping from module names", source="scores")
+    for name, sides in table.items():
+        place = f"module {name!r}"
+        if name not in layers.modules:
+            raise InputError("the model has no such module", source="scores", place=place)
+        if not isinstance(sides, Mapping):
+            raise InputError("must be a mapping {'input': numbers}", source="scores", place=place)
+        if name not in layers.first_calls:
+            raise InputError(
+                "is no convolution or linear layer that the model calls",
+                source="scores",
+                place=place,
+            )
+        yield name, {side: _numbers(layers, name, side, numbers) for side, numbers in sides.items()}
+
+
+def _numbers(layers: PrunableLayers, name: str, side: Any, numbers: Any) -> FloatArray:
+    place = f"module {name!r}"
+    if side not in ("input", "output"):
+        raise InputError(
+            f"unknown side {side!r}; give 'input' or 'output'", source="scores", place=place
+        )
+    try:
+        found = np.asarray(numbers.detach().cpu() if hasattr(numbers, "detach") else numbers)
+        found = found.astype(np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{side} scores must be numbers", source="scores", place=place) from None
+    size = channels_of(layers.first_calls[name], side).owner.size
+    if found.shape != (size,):
+        shape = "x".join(map(str, found.shape)) or "one number"
+        raise InputError(
+            f"{side} scores must be {size} numbers, got {shape}", source="scores", place=place
+        )
+    if not np.isfinite(found).all():
+        raise InputError(f"{side} scores must be finite", source="scores", place=place)
+    return found

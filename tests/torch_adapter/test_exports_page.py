@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import torch
+from page_runner import run_page
 from torch import nn
 
 from reorder_solver.torch_adapter.exports import EXPORTS
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "exports.md").read_text("utf-8")
-EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 
 def test_every_export_is_on_the_page() -> None:
@@ -28,12 +27,10 @@ def test_every_export_is_on_the_page() -> None:
     assert set(EXPORTS) == {"naive", "upscale", "optimal", "constrained", "oracle"}
 
 
-def test_fine_tuning() -> None:
+def test_fine_tuning(tmp_path: Path) -> None:
     """Pruning costs accuracy, tuning brings it back, and the export stays small."""
-    (example,) = EXAMPLES
     torch.set_num_threads(1)
-    names: dict[str, Any] = {}
-    exec(compile(example, "docs/exports.md", "exec"), names)
+    (names,) = run_page("docs/exports.md", tmp_path)
     losses, model, small = names["losses"], names["model"], names["small"]
     assert losses["dense"] < 0.1
     assert losses["pruned"] > 5 * losses["dense"]

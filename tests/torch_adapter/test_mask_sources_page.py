@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from page_runner import run_page
 from torch import nn
 
 import reorder_solver as rs
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "mask-sources.md").read_text("utf-8")
-EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-SCORES, STRUCTURED, SEPARATE, JOINT = range(4)
+SCORES, OWN_SCORES, STRUCTURED, SEPARATE, JOINT = range(5)
 
 
-def run(number: int) -> dict[str, Any]:
-    """What is left in the example's namespace."""
-    if "torch_pruning" in EXAMPLES[number]:
-        pytest.importorskip("torch_pruning")
+@pytest.fixture(scope="module")
+def states(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """The names after each example of the page."""
+    pytest.importorskip("torch_pruning")
     torch.set_num_threads(1)
-    names: dict[str, Any] = {}
-    exec(compile(EXAMPLES[number], f"docs/mask-sources.md, example {number + 1}", "exec"), names)
-    return names
+    return run_page("docs/mask-sources.md", tmp_path_factory.mktemp("page"))
 
 
-def test_there_is_a_test_per_example() -> None:
+def test_there_is_a_test_per_example(states) -> None:
     """The page grew: so must this file."""
-    assert len(EXAMPLES) == 4
+    assert len(states) == 5
 
 
-def test_built_in_scores() -> None:
+def test_own_scores(states) -> None:
+    """A share of all layers' channels; the layer whose scores were raised keeps more of its own."""
+    masks = states[OWN_SCORES]["masks"]
+    kept = np.concatenate([sides["input"] for sides in masks.values()])
+    assert abs(kept.mean() - 0.7) < 0.01
+
+
+def test_built_in_scores(states) -> None:
     """Independent masks disagree about the stream that the joint ones agree about."""
-    names = run(SCORES)
+    names = states[SCORES]
     readers = ["layer1.0.conv1", "layer1.1.conv1", "layer2.0.conv1", "layer2.0.downsample.0"]
     for masks, agree in ((names["masks"], False), (names["joint"], True)):
         first, *others = (masks[reader]["input"] for reader in readers)
@@ -44,9 +46,9 @@ def test_built_in_scores() -> None:
     assert {side for sides in names["mixed"].values() for side in sides} == {"input", "output"}
 
 
-def test_structured_pruning_of_torch() -> None:
+def test_structured_pruning_of_torch(states) -> None:
     """Both dimensions show in the instance, and the model keeps its hooks."""
-    names = run(STRUCTURED)
+    names = states[STRUCTURED]
     model, out = names["model"], names["out"]
     assert any(key.endswith("weight_orig") for key in model.state_dict())
     layers = dict(model.named_modules())
@@ -65,9 +67,9 @@ def test_structured_pruning_of_torch() -> None:
     assert parameters[1] < 0.9 * parameters[0]
 
 
-def test_torch_pruning_each_layer_for_itself() -> None:
+def test_torch_pruning_each_layer_for_itself(states) -> None:
     """Every layer but the first has a mask of its own."""
-    names = run(SEPARATE)
+    names = states[SEPARATE]
     model, masks = names["model"], names["masks"]
     layers = {n for n, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)}
     assert set(masks) == layers - {"conv1"}
@@ -82,9 +84,9 @@ def test_torch_pruning_each_layer_for_itself() -> None:
     assert norms[~one].max() < norms[one].min()
 
 
-def test_torch_pruning_jointly() -> None:
+def test_torch_pruning_jointly(states) -> None:
     """All readers and writers of the residual stream agree; half of each layer is gone."""
-    names = run(JOINT)
+    names = states[JOINT]
     masks, out = names["masks"], names["out"]
     kept = masks["conv1"]["output"]
     assert kept.sum() == kept.size // 2

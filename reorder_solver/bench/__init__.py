@@ -1,0 +1,1 @@
+"""Benchmarks: what is run, what came of it, and where that is kept."""

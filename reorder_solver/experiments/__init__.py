@@ -1,0 +1,1 @@
+"""Experiments: networks trained here, pruned, exported, and measured."""

@@ -1,0 +1,1 @@
+"""Reports of benchmarks: tables, charts and pages made of a store."""

@@ -1,0 +1,176 @@
+"""Zero-copy pruning of networks: no copies, whatever the scores; masks as good as they claim."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from adapter_nets import (
+    Chain,
+    ConcatIntoAdd,
+    Dense,
+    FlattenHead,
+    Grouped,
+    Inception,
+    Residual,
+    SameTwice,
+    Shared,
+    SqueezeExcite,
+    Tokens,
+    WritesInPlace,
+)
+from torch import nn
+
+from reorder_solver import torch_adapter as ta
+from reorder_solver.core.errors import InputError
+from reorder_solver.torch_adapter.window_check import CopyCounter
+from reorder_solver.torch_adapter.window_pruning import demanded
+
+NETS = [
+    Chain,
+    ConcatIntoAdd,
+    Dense,
+    FlattenHead,
+    Grouped,
+    Inception,
+    Residual,
+    SameTwice,
+    Shared,
+    SqueezeExcite,
+    Tokens,
+    WritesInPlace,
+]
+
+
+def inputs() -> torch.Tensor:
+    return torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+def built(net: type[nn.Module]) -> nn.Module:
+    torch.manual_seed(0)
+    return net().eval()
+
+
+@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize("live", [1.0, 0.6])
+def test_no_copies(net: type[nn.Module], live: float) -> None:
+    """An export copies no more than that of the model; it equals the masked model."""
+    model = built(net)
+    found = ta.prune_windows(model, inputs(), "random", 0.5, live=live, time_limit=2.0, seed=3)
+    out = ta.compact(model, inputs(), found.masks, time_limit=5.0)
+    whole = ta.compact(model, inputs(), {}, time_limit=5.0)
+    assert out.result.cost == whole.result.cost
+    allowed = max(ta.copied_bytes(each, inputs()).total for each in (model, whole.module))
+    assert ta.copied_bytes(out.module, inputs()).total <= allowed
+    assert found.importance <= found.ceiling + 1e-9
+
+
+@pytest.mark.parametrize("net", [Chain, Dense, SqueezeExcite])
+def test_as_good_as_unconstrained(net: type[nn.Module]) -> None:
+    """Two readers of a tensor never stand in each other's way, nor do those of concatenations."""
+    model = built(net)
+    scores = ta.channel_scores(model, inputs(), "l2", side="input")
+    masks = ta.prune(model, inputs(), scores, 0.5)
+    found = ta.prune_windows(model, inputs(), scores, 0.5, time_limit=2.0)
+    kept = [
+        sum(
+            float(np.asarray(scores[name]["input"])[sides["input"]].sum())
+            for name, sides in each.items()
+        )
+        for each in (masks, found.masks)
+    ]
+    assert kept[1] == pytest.approx(kept[0], rel=1e-6)
+
+
+def test_widths_are_those_of_prune() -> None:
+    """Every layer drops the same share as with plain pruning."""
+    model = built(Residual)
+    masks = ta.prune(model, inputs(), "l1", 0.4)
+    found = ta.prune_windows(model, inputs(), "l1", 0.4, time_limit=2.0).masks
+    assert {name: each["input"].sum() for name, each in found.items()} == {
+        name: each["input"].sum() for name, each in masks.items()
+    }
+
+
+def test_least_live_is_agreement() -> None:
+    """With no more live channels than windows are wide, all readers of a tensor keep the same."""
+    model = built(Residual)
+    found = ta.prune_windows(model, inputs(), "random", 0.5, live=0.0, time_limit=2.0)
+    readers = ("block.0.0", "block.1.0", "head")
+    kept = {found.masks[name]["input"].tobytes() for name in readers}
+    assert len(kept) == 1
+
+
+def test_shared_budget() -> None:
+    """A budget in multiply-adds is kept, and every layer keeps something."""
+    model = built(Residual)
+    found = ta.prune_windows(model, inputs(), "l2", 0.5, budget="macs", time_limit=2.0)
+    (budget,) = found.instance.budgets
+    assert found.result.spent["all"] <= budget.limit
+    assert all(each["input"].any() for each in found.masks.values())
+
+
+def test_both_sides() -> None:
+    """Layers may choose what they write, too, and the export still copies nothing."""
+    model = built(Residual)
+    found = ta.prune_windows(model, inputs(), "random", 0.5, side="both", time_limit=2.0)
+    assert any("output" in sides for sides in found.masks.values())
+    assert found.copies is not None
+    assert found.copies.chosen == 0
+
+
+def test_what_is_left_alone_is_listed() -> None:
+    """Layers in groups, and those called on several tensors, keep everything and say why."""
+    reasons = {each.reason for each in ta.prune_windows(built(Grouped), inputs()).left}
+    assert "is a convolution in groups" in reasons
+    reasons = {each.reason for each in ta.prune_windows(built(Shared), inputs()).left}
+    assert "is called on several tensors" in reasons
+
+
+def test_repairs_end_in_whole_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the export copies in spite of the windows, they are tightened until it does not."""
+    count = CopyCounter.count
+
+    def suspicious(self: CopyCounter, masks: ta.masked) -> object:
+        found = count(self, masks)
+        both = "block.0.0" in masks and "block.1.0" in masks
+        if both and not np.array_equal(masks["block.0.0"]["input"], masks["block.1.0"]["input"]):
+            return type(found)(7, ("block.1.0",), {})
+        return found
+
+    monkeypatch.setattr(CopyCounter, "count", suspicious)
+    found = ta.prune_windows(built(Residual), inputs(), "random", 0.5, time_limit=2.0)
+    assert len(found.repairs) == 1
+    assert "keep the same" in found.repairs[0]
+    assert found.copies is not None
+    assert found.copies.chosen == 0
+    monkeypatch.setattr(
+        CopyCounter,
+        "count",
+        lambda self, masks: type(found.copies)(7 if masks else 0, ("block.1.0",), {}),
+    )
+    found = ta.prune_windows(built(Residual), inputs(), "random", 0.5, time_limit=2.0)
+    assert found.masks == {}
+    assert found.importance == 1.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"amount": 1.5}, "amount must be from 0 to 1"),
+        ({"live": -1}, "live must be from 0 to 1"),
+        ({"budget": "watts"}, "unknown budget 'watts'"),
+        ({"side": "left"}, "unknown side 'left'"),
+        ({"scores": "beauty"}, "unknown score 'beauty'"),
+        ({"scores": {"nothing": {"input": [1.0]}}}, "no such module"),
+        ({"scores": {"0": {"input": [1.0]}}}, "must be 3 numbers"),
+    ],
+)
+def test_bad_arguments(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        ta.prune_windows(built(Chain), inputs(), **arguments)
+
+
+def test_demand_is_a_number() -> None:
+    with pytest.raises(InputError, match="amount"):
+        demanded(True)
