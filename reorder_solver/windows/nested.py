@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from formulations.windows import WindowsModel, WindowsSolution
     from reorder_solver.windows.borders import IntArray
 
+#: By how many channels windows grow at a time.
+_STEPS = (64, 8, 1)
+
 
 def nested_windows(model: WindowsModel) -> WindowsSolution | None:
     """Windows that contain each other; None if none of these keep the limits.
@@ -43,7 +46,7 @@ class _Nested:
     prefer_free: bool
     orders: list[IntArray] = field(default_factory=list)
     parts: list[int] = field(default_factory=list)
-    gains: list[list[int]] = field(default_factory=list)
+    worth: list[IntArray] = field(default_factory=list)
     begins: list[int] = field(default_factory=list)
     widths: list[int] = field(default_factory=list)
     live: list[int] = field(default_factory=list)
@@ -58,7 +61,8 @@ class _Nested:
         for number in range(len(model.accesses)):
             if not self._begin(number):
                 return None
-        self._grow()
+        for step in _STEPS:
+            self._grow(step)
         selected = []
         for number, access in enumerate(model.accesses):
             mine = [np.empty(0, dtype=np.int64) for _ in access.parts]
@@ -98,9 +102,9 @@ class _Nested:
             begin = _best_place(along, self._typical(number, along.size))
         self.parts.append(part)
         self.begins.append(begin)
-        self.gains.append(along[begin:].tolist())
+        self.worth.append(np.concatenate(([0], np.cumsum(along[begin:]))))
         self.widths.append(0)
-        return all(self._add(number) for _ in range(access.minimum))
+        return self._add(number, access.minimum)
 
     def _most(self, tensor: int) -> int:
         size = self.model.channels[tensor]
@@ -121,59 +125,67 @@ class _Nested:
         share = self.model.limits[access.budget] // (users * max(1, access.cost))
         return max(access.minimum, min(size, access.maximum, share))
 
-    def _cost(self, number: int) -> tuple[int, int, int, int]:
-        """Units and budgets of one more channel: of the access, and of its living."""
+    def _cost(self, number: int, step: int) -> tuple[int, int, int, int]:
+        """Units and budgets of more channels: of the access, and of their living."""
         access = self.model.accesses[number]
         tensor = access.parts[self.parts[number]][0]
         charge = self.model.live_charges[tensor]
-        lives = charge is not None and self.widths[number] >= self.live[tensor]
-        own = access.cost, access.budget
-        return (*own, charge[1], charge[0]) if charge is not None and lives else (*own, 0, 0)
+        own = step * access.cost, access.budget
+        if charge is None:
+            return (*own, 0, 0)
+        grown = max(0, self.widths[number] + step - self.live[tensor])
+        return (*own, grown * charge[1], charge[0])
 
-    def _add(self, number: int) -> bool:
-        """One more channel, if limits allow."""
+    def _room(self, number: int) -> int:
+        """How many channels more there are for a window, budgets aside."""
         access = self.model.accesses[number]
         tensor = access.parts[self.parts[number]][0]
-        width = self.widths[number]
-        room = len(self.gains[number])
+        most = min(self.worth[number].size - 1, access.maximum)
         if not self.model.fixed[tensor]:
-            room = min(room, self.model.live_limits[tensor])
-        if width >= min(room, access.maximum):
+            most = min(most, self.model.live_limits[tensor])
+        return most - self.widths[number]
+
+    def _add(self, number: int, step: int) -> bool:
+        """So many channels more, if limits allow."""
+        tensor = self.model.accesses[number].parts[self.parts[number]][0]
+        if step > self._room(number):
             return False
-        units, budget, living, purse = self._cost(number)
+        units, budget, living, purse = self._cost(number, step)
         self.left[budget] -= units
         self.left[purse] -= living
         if self.left[budget] < 0 or self.left[purse] < 0:
             self.left[budget] += units
             self.left[purse] += living
             return False
-        self.widths[number] = width + 1
-        self.live[tensor] = max(self.live[tensor], width + 1)
+        self.widths[number] += step
+        self.live[tensor] = max(self.live[tensor], self.widths[number])
         return True
 
-    def _grow(self) -> None:
-        offers = [self._offer(number) for number in range(len(self.widths))]
+    def _grow(self, step: int) -> None:
+        """Widen windows by so many channels at a time, until none can be."""
+        offers = [self._offer(number, step) for number in range(len(self.widths))]
         waiting = [one for one in offers if one is not None]
         heapq.heapify(waiting)
         while waiting:
             one = heapq.heappop(waiting)
-            now = self._offer(one[1])
+            now = self._offer(one[1], step)
             if now is None:
                 continue
             # Its price may have fallen meanwhile, as others let channels live.
             if now <= one:
-                if not self._add(one[1]):
+                if not self._add(one[1], step):
                     continue
-                now = self._offer(one[1])
+                now = self._offer(one[1], step)
             if now is not None:
                 heapq.heappush(waiting, now)
 
-    def _offer(self, number: int) -> tuple[float, int] | None:
-        width = self.widths[number]
-        if width >= len(self.gains[number]):
+    def _offer(self, number: int, step: int) -> tuple[float, int] | None:
+        if step > self._room(number):
             return None
-        units, _, living, _ = self._cost(number)
-        return -self.gains[number][width] / max(units + living, 1e-9), number
+        width = self.widths[number]
+        units, _, living, _ = self._cost(number, step)
+        gain = int(self.worth[number][width + step] - self.worth[number][width])
+        return -gain / max(units + living, 1e-9), number
 
 
 def _best_place(along: IntArray, width: int) -> int:
