@@ -215,16 +215,33 @@ def _figures(accuracy: Sequence[Row], folder: Path) -> list[Path]:
         panels: dict[str, dict[str, Curve]] = {}
         levels: dict[str, float] = {}
         for name, here in grouped(rows, lambda row: row["architecture"]).items():
-            by_method = grouped(here, lambda row: row["method"])
+            by_method = grouped(_common(here), lambda row: row["method"])
             panels[name] = {
                 method: Curve(*curve([{**row, "y": 100 * row["top1"]} for row in each], "y"))
                 for method, each in by_method.items()
             }
+            if not panels[name]:
+                del panels[name]
+                continue
             levels[name] = float(np.mean([100 * row["unpruned"] for row in here]))
+        if not panels:
+            continue
         written.append(folder / f"accuracy-{'-'.join(setting)}.png")
         picture = curves_picture(panels, "share of channels dropped", "top-1, %", levels)
         write_bytes(written[-1], picture)
     return written
+
+
+def _common(rows: Sequence[Row]) -> list[Row]:
+    """The rows whose score, amount and seed every method has: curves are of the same things."""
+    methods = {row["method"] for row in rows}
+    by_point = grouped(rows, lambda row: (row["score"], row["amount"], row["seed"], row["weights"]))
+    return [
+        row
+        for here in by_point.values()
+        if {each["method"] for each in here} == methods
+        for row in here
+    ]
 
 
 def _setting(row: Row) -> tuple[str, str, str]:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from reorder_solver.core.windows import WindowsInstance, WindowsResult
+    from reorder_solver.core.window_result import WindowsResult
+    from reorder_solver.core.windows import WindowsInstance
     from reorder_solver.torch_adapter.data_scores import Data, Loss
     from reorder_solver.torch_adapter.layer_weights import Side
     from reorder_solver.torch_adapter.masks import Kept

@@ -10,6 +10,7 @@ import numpy as np
 from formulations.window_annealing import anneal
 from reorder_solver.windows.borders import lines_of
 from reorder_solver.windows.multipliers import Limits, descend
+from reorder_solver.windows.nested import nested_windows
 from reorder_solver.windows.plan import make_plan, placed
 from reorder_solver.windows.realise import realise
 
@@ -67,6 +68,9 @@ class Search:
 
     def run(self, deadline: Deadline, rounds: int | None, report: Report) -> None:
         """Anneal until the deadline, or until so many rounds in a row found nothing better."""
+        self.best = nested_windows(self.model)
+        if self.best is not None:
+            report(self.best)
         scores = sum(s.size for one in self.model.accesses for _, s in one.parts)
         moves = int(np.clip(_MOVES * scores, _LEAST_MOVES, _MOST_MOVES))
         pays = [False] * len(self.model.accesses)

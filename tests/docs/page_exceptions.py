@@ -41,6 +41,11 @@ EXCEPTIONS = (
         "--backend shuffle",
         "needs the package that the line before installs; tests/newcomer/run.py runs both",
     ),
+    Exception_(
+        "docs/benchmarking.md",
+        "bench --jobs 2 --store bench.db",
+        "the whole bundled benchmark; tests/bench runs small ones",
+    ),
     Exception_("docs/measuring.md", "reorder-solver calibrate", "measures for minutes", slow=True),
 )
 

@@ -218,6 +218,40 @@ def test_zoom_and_pan(show, solved_page):
     assert shown()[0] < wheeled[0]
 
 
+def test_pinch(show, solved_page):
+    """Two fingers apart: closer; one finger then drags."""
+    watched = show(solved_page, "phone", has_touch=True)
+    page = watched.ready()
+    canvas = watched.part("before")
+    canvas.scroll_into_view_if_needed()
+    page.wait_for_timeout(100)
+    box = canvas.bounding_box()
+    fingers = watched.context.new_cdp_session(page)
+
+    def touch(kind, *places):
+        y = box["y"] + box["height"] / 2
+        points = [{"x": box["x"] + x, "y": y, "id": n} for n, x in enumerate(places)]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    def window():
+        page.wait_for_timeout(100)
+        return [float(each) for each in page.get_attribute("#explorer-tool", "data-window").split()]
+
+    whole = window()
+    touch("touchStart", 190, 230)
+    for step in range(1, 6):
+        touch("touchMove", 190 - 10 * step, 230 + 10 * step)
+    touch("touchEnd")
+    pinched = window()
+    assert pinched[2] < whole[2] / 1.5
+    touch("touchStart", 220)
+    for step in range(1, 6):
+        touch("touchMove", 220 + 10 * step)
+    touch("touchEnd")
+    assert window()[0] < pinched[0]
+    assert page.evaluate("visualViewport.scale") == 1
+
+
 def test_wheel_leaves_the_page_alone_unless_chosen(show, solved_page):
     watched = show(solved_page)
     page = watched.ready()
