@@ -333,6 +333,19 @@ def test_tables_sort(show, solved_page):
     assert heads.nth(0).get_attribute("aria-sort") is None
 
 
+def test_failures_sort_after_numbers(show, mixed_page):
+    """A failure is worse than any gap, an empty cell comes last in either order."""
+    watched = show(mixed_page)
+    table = watched.page.locator("table.sortable", has_text="killed at the limit").first
+    heads = table.locator("thead th").all_inner_texts()
+    column = next(n for n, text in enumerate(heads) if text.startswith("bad-timeout"))
+    for _ in range(2):
+        table.locator("thead button").nth(column).click()
+        cells = table.locator(f"tbody tr > :nth-child({column + 1})").all_inner_texts()
+        assert cells[0] == "killed at the limit"
+        assert set(cells[1:]) <= {"–"}
+
+
 def test_cells_tell_more(show, solved_page):
     """A click shows the cost behind a gap, a second one hides it."""
     watched = show(solved_page)
