@@ -185,7 +185,7 @@ def _killed_writers(path: Path, times: int) -> None:
         )
         assert writer.stdout is not None
         # Killed in whatever it does after this line.
-        target = done + 1 + 37 * turn
+        target = done + 1 + 11 * (turn % 7)
         for line in writer.stdout:
             if int(line) >= target:
                 break
