@@ -93,12 +93,11 @@ def command(
         check_writable_soon(save)
     with monitor([model]) as shown:
         shown.start("loading")
-        import torch
-
         from reorder_solver import torch_adapter as ta
+        from reorder_solver.torch_adapter.models import random_images
 
         network = ta.load_model(model, seed=seed).eval()
-        images = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(seed))
+        images = random_images(size, seed)
         shown.start("sweeping")
         front = ta.pareto(
             network,
