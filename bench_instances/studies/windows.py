@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
-from study import Row, add_output, progress, quantile, save, show
+from study import Row, add_output, progress, save, show
 
 import reorder_solver as rs
 from reorder_solver.core.window_result import verify_windows
@@ -90,12 +91,12 @@ def of_network(name: str, score: str, keep: float, pretrained: bool) -> WindowsI
     import torchvision
 
     from reorder_solver.torch_adapter.connections import connections
-    from reorder_solver.torch_adapter.scores import Scorer
+    from reorder_solver.torch_adapter.weight_scores import Magnitude
 
     torch.manual_seed(0)
     weights = "DEFAULT" if pretrained else None
     model = torchvision.models.get_model(name, weights=weights).eval()
-    scorer = Scorer(score)
+    scorer = Magnitude({"l1": 1, "l2": 2}[score])
     tensors: dict[str, ScoredTensor] = {}
     accesses: list[ScoredAccess] = []
     budgets: list[Budget] = []
@@ -173,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the study."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--networks", nargs="*", default=None, metavar="NAME")
-    parser.add_argument("--scores", nargs="*", default=["l1", "l2"])
+    parser.add_argument("--scores", nargs="*", default=["l1", "l2"], choices=["l1", "l2"])
     parser.add_argument("--keep", nargs="*", type=float, default=[0.5, 0.7])
     parser.add_argument("--pretrained", action="store_true", help="downloads weights")
     parser.add_argument("--large", action="store_true", help="add 4096 channels x 64 accesses")
@@ -200,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if exported:
         show("Scores of networks", _COLUMNS, exported)
         gaps = [row["gap_share"] for row in exported if row["gap_share"] is not None]
-        print(f"median gap on {len(gaps)} instances of networks: {quantile(gaps, 0.5):.3%}")
+        print(f"median gap on {len(gaps)} instances of networks: {median(gaps):.3%}")
     save(args.output, "windows", vars(args), rows + exported)
     return 0
 

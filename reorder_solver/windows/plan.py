@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,33 @@ if TYPE_CHECKING:
     from formulations.windows import WindowsModel
     from reorder_solver.windows.borders import IntArray, Line
     from reorder_solver.windows.realise import Stretches
+
+
+def narrowed(model: WindowsModel) -> WindowsModel:
+    """`model` with as many live channels as the widest window on a concatenation has its share of.
+
+    Where all channels live, a window covers some parts of a concatenation and none of the others;
+    where fewer do, it reaches into all of them, as under constrained pruning.
+    """
+    users = [0] * len(model.limits)
+    for access in model.accesses:
+        users[access.budget] += max(1, sum(scores.size for _, scores in access.parts))
+    shares = [0.0] * len(model.channels)
+    joined = [False] * len(model.channels)
+    for access in model.accesses:
+        size = sum(scores.size for _, scores in access.parts)
+        units = model.limits[access.budget] * size // users[access.budget]
+        width = min(access.maximum, size, units // access.cost if access.cost else size)
+        for tensor, _ in access.parts:
+            shares[tensor] = max(shares[tensor], width / max(1, size))
+            joined[tensor] |= len(access.parts) > 1
+    limits = tuple(
+        max(1, min(limit, round(share * channels))) if several and limit else limit
+        for limit, share, channels, several in zip(
+            model.live_limits, shares, model.channels, joined, strict=True
+        )
+    )
+    return replace(model, live_limits=limits)
 
 
 def make_plan(model: WindowsModel, pays: Sequence[bool]) -> Plan:

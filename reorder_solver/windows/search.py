@@ -11,7 +11,7 @@ from formulations.window_annealing import anneal
 from reorder_solver.windows.borders import lines_of
 from reorder_solver.windows.multipliers import Limits, descend
 from reorder_solver.windows.nested import nested_windows
-from reorder_solver.windows.plan import make_plan, placed
+from reorder_solver.windows.plan import make_plan, narrowed, placed
 from reorder_solver.windows.realise import realise
 
 if TYPE_CHECKING:
@@ -62,12 +62,15 @@ class Search:
     _lines: list[Line | None] = field(init=False)
     _rng: np.random.Generator = field(init=False)
     _theta: FloatArray = field(init=False)
+    _narrow: bool = field(init=False)
+    _rounds: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self._limits = Limits(self.model)
         self._lines = lines_of(self.model)
         self._rng = np.random.default_rng(self.seed)
         self._theta = self._first_multipliers()
+        self._narrow = any(len(one.parts) > 1 for one in self.model.accesses)
 
     def run(self, deadline: Deadline, rounds: int | None, report: Report) -> None:
         """Anneal until the deadline, or until so many rounds in a row found nothing better."""
@@ -99,7 +102,9 @@ class Search:
 
     def _round(self, pays: list[bool], moves: int, deadline: Deadline, report: Report) -> bool:
         """One annealing and what follows; True if it found something better."""
-        plan = make_plan(self.model, pays)
+        narrow = self._narrow and self._rounds % 2 == 0
+        self._rounds += 1
+        plan = make_plan(narrowed(self.model) if narrow else self.model, pays)
         order, start, width, spent = self._start(plan, pays)
         self._anneal(plan, order, start, width, spent, moves, deadline)
         lines, limits = self._lines, self._limits
