@@ -14,6 +14,8 @@ from mkdocs.structure.files import File, Files
 _ROOT = Path(__file__).resolve().parents[2]
 #: Pages outside of docs that the site has as well.
 _OUTSIDE = ("CHANGELOG.md", "bench_instances/README.md")
+#: Roles in docstrings, which Markdown does not know, before the names that they mark.
+_ROLE = re.compile(r":(?:func|meth|class|mod|attr|data|exc):(?=<code>)")
 _LINK = re.compile(r"\]\((?P<target>[^)\s#]+)(?P<anchor>#[^)\s]*)?\)")
 
 
@@ -43,3 +45,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         return match[0]
 
     return _LINK.sub(rewritten, markdown)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Leave the names that docstrings mark with roles as plain code."""
+    return _ROLE.sub("", html)

@@ -44,7 +44,7 @@ _COMPILING = 150.0
 
 def main() -> None:
     """Solve what standard input says."""
-    keeper = _die_with_supervisor()
+    guard, keeper = _die_with_supervisor()
     os.set_inheritable(int(sys.argv[1]), False)
     pipe = os.fdopen(int(sys.argv[1]), "w", encoding="utf-8")
 
@@ -53,6 +53,7 @@ def main() -> None:
         pipe.flush()
 
     try:
+        send(kind="guard", process=guard)
         job = json.loads(_job_text())
         os.close(keeper)
         _run(job, send)
@@ -62,15 +63,21 @@ def main() -> None:
         send(kind="failed", outcome=_outcome(error), message=_message(error))
 
 
-def _die_with_supervisor() -> int:
+def _die_with_supervisor() -> tuple[int, int]:
     """Kill the whole process group once the supervisor is gone, however it went.
 
-    A process of its own, forked before any thread exists: a thread would not get its turn while
+    A process of its own, forked before there is any work: a thread would not get its turn while
     compiled code holds the interpreter, and a death signal would spare the solver's children.
     It looks at standard input once the returned file is closed.
+
+    Returns
+    -------
+    (int, int)
+        The number of that process, and the file.
     """
     watched, keeper = os.pipe()
-    if os.fork() == 0:
+    guard = os.fork()
+    if guard == 0:
         os.close(int(sys.argv[1]))
         os.close(keeper)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -80,7 +87,7 @@ def _die_with_supervisor() -> int:
             pass
         os.killpg(0, signal.SIGKILL)
     os.close(watched)
-    return keeper
+    return guard, keeper
 
 
 def _job_text() -> bytes:

@@ -61,6 +61,7 @@ class _Watch:
     solved: bool = False
     cpu_before: float = 0.0
     peak: int = 0
+    guard: int = 0
     trace: list[list[Any]] = field(default_factory=list)
     answer: dict[str, Any] | None = None
     verdict: tuple[Outcome, str] | None = None
@@ -141,7 +142,8 @@ def _follow(process: subprocess.Popen[bytes], reading: int, job: Job, watch: _Wa
         selector.register(reading, selectors.EVENT_READ)
         while not _interrupted.is_set():
             ready = selector.select(_LOOK)
-            _measure(process.pid, watch)
+            if watch.guard:
+                _measure(process.pid, watch)
             memory_limit = job.configuration.memory_limit
             if memory_limit is not None and watch.peak > memory_limit:
                 watch.verdict = Outcome.MEMORY, f"more than {memory_limit} bytes resident"
@@ -170,7 +172,9 @@ def _follow(process: subprocess.Popen[bytes], reading: int, job: Job, watch: _Wa
 
 def _hear(message: dict[str, Any], watch: _Watch) -> None:
     kind = message.pop("kind")
-    if kind == "started":
+    if kind == "guard":
+        watch.guard = message["process"]
+    elif kind == "started":
         watch.started, watch.cpu_before = time.perf_counter(), message["cpu"]
     elif kind == "solved":
         watch.solved = True
@@ -259,7 +263,8 @@ def _measure(leader: int, watch: _Watch) -> None:
         with suppress(OSError, ValueError, IndexError):
             pages += int(Path(f"/proc/{number}/statm").read_text().split()[1])
             children = Path(f"/proc/{number}/task/{number}/children").read_text().split()
-            waiting += map(int, children)
+            # The guard shares its pages with the process it was forked from.
+            waiting += [int(child) for child in children if int(child) != watch.guard]
     watch.peak = max(watch.peak, pages * _page())
 
 

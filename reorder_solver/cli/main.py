@@ -21,6 +21,7 @@ SUMMARIES = {
     "report": "Turn a benchmark into a page with charts, tables and layouts.",
     "train": "Train the small networks that 'reproduce' prunes.",
     "reproduce": "Prune trained networks in every way, and tabulate accuracy and latency.",
+    "pareto": "Importance against predicted latency of a PyTorch model, over ways to prune it.",
     "windows": "Zero-copy pruning: one window for every layer, from scores and budgets.",
     "demo": "Prune, reorder and check a real network, end to end.",
 }

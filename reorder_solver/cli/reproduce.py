@@ -91,7 +91,7 @@ def amounts(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple
     default="unconstrained,constrained",
     show_default=True,
     metavar="A,B,...",
-    help="Who decides together; also constrained-by-mean.",
+    help="Who decides together; also constrained-by-mean, zero-copy, zero-copy-live-0.75.",
 )
 @click.option(
     "--statistics",

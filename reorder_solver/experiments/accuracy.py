@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from reorder_solver.experiments.rows import RowFile
     from reorder_solver.experiments.subjects import Subject
     from reorder_solver.torch_adapter.masks import Masks
+    from reorder_solver.torch_adapter.scores import Scores
 
 
 STATISTICS = ("kept", "renewed")
@@ -101,7 +102,11 @@ def run_accuracy(
         if point["statistics"] == "renewed":
             calibrate(pruned, seen)
         top1 = accuracy(pruned, subject.data)
-        result = {"top1": top1, "unpruned": base, "dropped": dropped_share(masks, "input")}
+        result = {
+            "top1": top1,
+            "unpruned": base,
+            "dropped": dropped_share(masks, scores[key], "input"),
+        }
         rows.add(configuration(subject, point), result)
     return len(missing)
 
@@ -118,8 +123,8 @@ def configuration(subject: Subject, point: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def dropped_share(masks: Masks, side: str) -> float:
-    """The share of masked channels that is dropped, over all layers with a mask of this side."""
-    kept = [sides[side] for sides in masks.values() if side in sides]
-    total = sum(each.size for each in kept)
-    return float(sum((~each).sum() for each in kept) / total) if total else 0.0
+def dropped_share(masks: Masks, scores: Scores, side: str) -> float:
+    """The share of scored channels on one side that is dropped; layers without a mask drop none."""
+    total = sum(len(sides[side]) for sides in scores.values() if side in sides)
+    lost = sum(int((~sides[side]).sum()) for sides in masks.values() if side in sides)
+    return lost / total if total else 0.0

@@ -25,6 +25,7 @@ _PAIRS = (
     ("unconstrained", "zero-copy"),
     ("zero-copy", "constrained"),
 )
+_WAY = ("constrained", "zero-copy", "unconstrained")
 _PAPER = (
     "Wan et al. 2023 (arXiv:2307.08771) report +2.1 points in the mean over their networks and "
     "amounts, and exports up to 52.8 % faster than naive ones."
@@ -83,6 +84,7 @@ def report(accuracy: Sequence[Row], latency: Sequence[Row]) -> str:
         for (side, budget, statistics), found in grouped(pairs, _setting).items():
             title = f"{ahead} minus {behind}, {side} side, {budget} budget, statistics {statistics}"
             lines += _gain_section(found, title)
+    lines += _way_section(accuracy)
     return "\n".join([*lines, *_latency_section(latency)]) + "\n"
 
 
@@ -134,6 +136,34 @@ def _gain_section(pairs: list[Row], title: str) -> list[str]:
     if losing:
         named = "; ".join(f"{name}, {score} ({mean:+.1f})" for mean, name, score in sorted(losing))
         lines += [f"Behind in the mean over amounts and seeds: {named}.", ""]
+    return lines
+
+
+def _way_section(accuracy: Sequence[Row]) -> list[str]:
+    """How far zero-copy pruning goes from constrained to unconstrained, in means over the same."""
+    lines: list[str] = []
+    rows = [row for row in accuracy if row["method"] in _WAY]
+    for setting, here in grouped(rows, _setting).items():
+        table: list[list[str]] = []
+        by_network = grouped(_common(here), lambda row: row["architecture"])
+        for name, network in [*by_network.items(), ("all", _common(here))]:
+            top1 = grouped(network, lambda row: row["method"])
+            if set(top1) != set(_WAY):
+                continue
+            low, middle, high = (
+                100 * float(np.mean([row["top1"] for row in top1[method]])) for method in _WAY
+            )
+            way = f"{(middle - low) / (high - low):.0%}" if high > low else "-"
+            table.append([name, f"{low:.1f}", f"{middle:.1f}", f"{high:.1f}", way])
+        if table:
+            side, budget, statistics = setting
+            title = f"{side} side, {budget} budget, statistics {statistics}"
+            lines += [
+                f"## From constrained (0 %) to unconstrained (100 %), {title}",
+                "",
+                *_markdown(["network", *_WAY, "zero-copy is at"], table),
+                "",
+            ]
     return lines
 
 
@@ -215,16 +245,34 @@ def _figures(accuracy: Sequence[Row], folder: Path) -> list[Path]:
         panels: dict[str, dict[str, Curve]] = {}
         levels: dict[str, float] = {}
         for name, here in grouped(rows, lambda row: row["architecture"]).items():
-            by_method = grouped(here, lambda row: row["method"])
+            by_method = grouped(_common(here), lambda row: row["method"])
             panels[name] = {
                 method: Curve(*curve([{**row, "y": 100 * row["top1"]} for row in each], "y"))
                 for method, each in by_method.items()
             }
+            if not panels[name]:
+                del panels[name]
+                continue
             levels[name] = float(np.mean([100 * row["unpruned"] for row in here]))
+        if not panels:
+            continue
         written.append(folder / f"accuracy-{'-'.join(setting)}.png")
         picture = curves_picture(panels, "share of channels dropped", "top-1, %", levels)
         write_bytes(written[-1], picture)
     return written
+
+
+def _common(rows: Sequence[Row]) -> list[Row]:
+    """The rows whose score, amount and seed every method has: curves are of the same things."""
+    methods = {row["method"] for row in rows}
+    point = ("architecture", "score", "amount", "seed", "weights")
+    by_point = grouped(rows, lambda row: tuple(row[key] for key in point))
+    return [
+        row
+        for here in by_point.values()
+        if {each["method"] for each in here} == methods
+        for row in here
+    ]
 
 
 def _setting(row: Row) -> tuple[str, str, str]:

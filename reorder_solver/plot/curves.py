@@ -60,7 +60,7 @@ def curves_picture(
     names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
     with mpl.rc_context({"font.size": 8}):
         figure = Figure(figsize=(3.0 * columns, 2.4 * height + 0.4), layout="constrained")
-        grid: Any = figure.subplots(height, columns, squeeze=False, sharex=True)
+        grid: Any = figure.subplots(height, columns, squeeze=False)
         for place, axes in enumerate(grid.flat):
             if place >= len(panels):
                 axes.set_axis_off()

@@ -92,7 +92,7 @@ def figures(scores: Scores) -> list[Figure]:
 def _profiles(scores: Scores) -> list[Figure | None]:
     problems = scores.common()
     targets = scores.contest.targets
-    feasible = [each for each in problems if targets[each.digest].cost is not None]
+    feasible = [each for each in problems if not targets[each.digest].infeasible]
 
     def time_of(measure: Callable[[Score], float]) -> Callable[[Score], float]:
         return lambda each: max(measure(each), SHORTEST)
@@ -155,7 +155,7 @@ def _profile(
 
 def _anytime(scores: Scores) -> list[Figure | None]:
     contest = scores.contest
-    problems = [each for each in scores.common() if contest.targets[each.digest].cost is not None]
+    problems = [each for each in scores.common() if not contest.targets[each.digest].infeasible]
     first = min(SHORTEST, contest.horizon / 10)
     moments = np.geomspace(first, contest.horizon, _MOMENTS)
     curves: dict[str, list[Curve]] = {"median": [], "mean": []}

@@ -11,12 +11,14 @@ from reorder_solver.report.words import visible
 if TYPE_CHECKING:
     from reorder_solver.report.content import Report
 
-#: What Markdown or the HTML inside it would take for markup.
+#: What Markdown, its usual extensions, or the HTML inside it would take for markup.
 _SPECIAL = re.compile(
-    r"""[\\`*{}\[\]<>#|~&$]      # always
+    r"""[\\`*{}<>#|~&$]            # anywhere
     |(?<![0-9A-Za-z])[_:]        # not inside a word
+    |_(?![0-9A-Za-z])
+    |\](?=[(\[:])|\[(?=\^)        # brackets of links, references and footnotes
     |^[-+](?![0-9])              # the beginning of a list
-    |[_](?![0-9A-Za-z])""",
+    """,
     re.VERBOSE,
 )
 
@@ -38,12 +40,9 @@ def markdown(report: Report, *, title: str = "Benchmark results") -> str:
 
 
 def escaped(text: str) -> str:
-    """`text` on one line, such that Markdown shows it as it is."""
+    """`text` on one line, such that every dialect of Markdown shows it as it is.
+
+    Entities instead of backslashes: dialects differ in what a backslash may stand before.
+    """
     line = " ".join(visible(text).split())
-    return _SPECIAL.sub(_escape, line)
-
-
-def _escape(found: re.Match[str]) -> str:
-    one = found[0]
-    # Angle brackets and ampersands as entities: some renderers read HTML before escapes.
-    return {"<": "&lt;", ">": "&gt;", "&": "&amp;"}.get(one, f"\\{one}")
+    return _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", line)

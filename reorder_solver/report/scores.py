@@ -56,7 +56,8 @@ class Score:
     cost, low, high : float
         Median, least and largest cost; infinity for no layout.
     gap : float
-        Primal gap of the median cost to the best known; NaN for an infeasible instance.
+        Primal gap of the median cost to the best known; 1 where nobody has a layout, NaN for an
+        infeasible instance.
     bound_gap : float or None
         Smallest gap to the run's own bound.
     proofs : int
@@ -110,7 +111,7 @@ def score(runs: Sequence[Record], target: Target, limit: float, horizon: float) 
     proofs = [is_proof(run) for run in runs]
     times = [seconds(run) for run in runs]
     cost = math.nan if refused else median_over_seeds(costs)
-    nothing = refused or target.cost is None
+    nothing = refused or target.infeasible
 
     def median(values: Sequence[float]) -> float:
         return math.nan if refused else median_over_seeds(values)

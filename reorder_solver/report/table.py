@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -25,6 +26,12 @@ class Cell:
     sort: float | str | None = None
     mark: str = ""
     note: str = ""
+
+    def sort_key(self) -> str:
+        """`sort` as the scripts of the page read it: a number of JavaScript, or text."""
+        if self.sort is None or (isinstance(self.sort, float) and math.isnan(self.sort)):
+            return ""
+        return "Infinity" if self.sort == math.inf else str(self.sort)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,9 @@ from reorder_solver.torch_adapter.extract import Extraction, extract
 from reorder_solver.torch_adapter.latency import LatencyTable, compare_latency
 from reorder_solver.torch_adapter.masks import masked
 from reorder_solver.torch_adapter.models import calibrate, load_model
+from reorder_solver.torch_adapter.pareto import Front, Point, pareto
 from reorder_solver.torch_adapter.plan import Pin
+from reorder_solver.torch_adapter.prediction import LatencyPrices, measured_prices
 from reorder_solver.torch_adapter.pruning import (
     Pruner,
     channel_scores,
@@ -48,8 +50,11 @@ __all__ = [
     "Compacted",
     "ExportMismatchError",
     "Extraction",
+    "Front",
+    "LatencyPrices",
     "LatencyTable",
     "Pin",
+    "Point",
     "Pruner",
     "Report",
     "Traffic",
@@ -67,6 +72,8 @@ __all__ = [
     "load_model",
     "masked",
     "max_relative_error",
+    "measured_prices",
+    "pareto",
     "prune",
     "prune_inputs",
     "prune_outputs",

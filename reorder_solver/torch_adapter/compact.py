@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from reorder_solver.core.errors import BackendContractError
+from reorder_solver.core.errors import BackendContractError, InputError
 from reorder_solver.core.prices import Objective
 from reorder_solver.torch_adapter.apply import apply, rewrite
 from reorder_solver.torch_adapter.compare import max_relative_error
@@ -18,9 +18,12 @@ from reorder_solver.torch_adapter.extract import extract
 from reorder_solver.torch_adapter.masks import masked
 from reorder_solver.torch_adapter.optimise import SolverSettings, best_transformed
 from reorder_solver.torch_adapter.pruning import constrain
+from reorder_solver.torch_adapter.target import checked_target, windows_for
 from reorder_solver.torch_adapter.transformed_plan import Transformations
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import nn
 
     from reorder_solver.core.instance import Instance
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from reorder_solver.torch_adapter.extract import Extraction
     from reorder_solver.torch_adapter.masks import Masks
     from reorder_solver.torch_adapter.report import Report
+    from reorder_solver.torch_adapter.scores import Scores
+    from reorder_solver.torch_adapter.window_pruning import WindowPruning
 
 #: Largest error of an export, relative to the scale of the output, in double precision.
 TOLERANCE = 1e-10
@@ -43,12 +48,15 @@ class Compacted:
     instance : Instance
     result : Result
     report : Report
+    pruning : WindowPruning or None
+        Masks, and the importance they keep, where they were chosen here.
     """
 
     module: nn.Module
     instance: Instance
     result: Result
     report: Report
+    pruning: WindowPruning | None = None
 
 
 def compact(
@@ -62,6 +70,9 @@ def compact(
     threads: int = 1,
     check: bool = True,
     transformations: Transformations | None = None,
+    *,
+    scores: str | Scores | None = None,
+    target: float | Mapping[str, float] | None = None,
 ) -> Compacted:
     """Export a pruned model: channels dropped that nothing reads, the others in the best order.
 
@@ -91,6 +102,14 @@ def compact(
         Compare the export with the masked model on the example inputs, in double precision.
     transformations : Transformations, optional
         What ``optimal``, ``constrained`` and ``oracle`` may do besides ordering; by default all.
+    scores : str or mapping, optional
+        Prune, too, by these scores and without copies: see :func:`prune_windows`. Then `target`
+        says how much, `export` must be ``optimal``, and there must be no masks.
+    target : float or mapping, optional
+        The share of its channels that each layer drops, or ``{"amount": share}``. Or one of
+        ``{"macs": share}``, ``{"latency": share}``: at most that share of the multiply-adds, or of
+        the predicted latency, of the whole model; or ``{"importance": share}``: at least that
+        share of the scores. ``"live"`` may be added, see :func:`prune_windows`.
 
     Returns
     -------
@@ -104,6 +123,31 @@ def compact(
         If the check finds an error above 1e-10 of the output's scale.
     """
     kind = export_kind(export)
+    if scores is not None or target is not None:
+        _check_pruning(masks, export, scores, target)
+        assert scores is not None
+
+        def exported(tried: Masks) -> Report:
+            return compact(
+                model, example_inputs, tried, time_limit=time_limit, seed=seed, check=False
+            ).report
+
+        pruning = windows_for(
+            model, example_inputs, scores, target, exported, time_limit=time_limit, seed=seed
+        )
+        out = compact(
+            model,
+            example_inputs,
+            pruning.masks,
+            export,
+            objective,
+            time_limit,
+            seed,
+            threads,
+            check,
+            transformations,
+        )
+        return replace(out, pruning=pruning)
     if kind.joint:
         masks = constrain(model, example_inputs, masks)
     settings = SolverSettings(objective, time_limit, seed, threads)
@@ -135,6 +179,18 @@ def compact(
         error=error,
     )
     return Compacted(written.module, extraction.instance, result, report)
+
+
+def _check_pruning(masks: object, export: str, scores: object, target: object) -> None:
+    if scores is None:
+        raise InputError("a target needs scores: a score's name, or numbers")
+    if target is None:
+        raise InputError("scores need a target, such as target=0.5")
+    if masks is not None:
+        raise InputError("give masks, or scores and a target, not both")
+    if export != "optimal":
+        raise InputError(f"scores and target are for export 'optimal', not {export!r}")
+    checked_target(target)
 
 
 def export_error(

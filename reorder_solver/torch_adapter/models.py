@@ -44,6 +44,11 @@ def load_model(spec: str, seed: int = 0) -> nn.Module:
     return model.eval()
 
 
+def random_images(size: int, seed: int = 0) -> torch.Tensor:
+    """One square image of 3 channels, normally distributed."""
+    return torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(seed))
+
+
 def _from_torchvision(name: str) -> Any:
     try:
         from torchvision import models

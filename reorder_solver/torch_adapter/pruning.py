@@ -53,9 +53,15 @@ class Pruner:
     """
 
     def __init__(
-        self, model: nn.Module, example_inputs: Any, layers: PrunableLayers | None = None
+        self,
+        model: nn.Module | None,
+        example_inputs: Any,
+        layers: PrunableLayers | None = None,
     ) -> None:
-        self._layers = layers or PrunableLayers(masked(model).eval(), example_inputs)
+        if layers is None:
+            assert model is not None
+            layers = PrunableLayers(masked(model).eval(), example_inputs)
+        self._layers = layers
 
     def scores(
         self,

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from reorder_solver.core.window_result import WindowsResult
     from reorder_solver.torch_adapter.masks import Kept
     from reorder_solver.torch_adapter.scores import GivenScores, Scores
-    from reorder_solver.torch_adapter.window_survey import Choice, Key, Piece, Stretch, Survey
+    from reorder_solver.torch_adapter.window_stretches import Piece, Stretch
+    from reorder_solver.torch_adapter.window_survey import Choice, Key, Survey
 
     FloatArray = npt.NDArray[np.float64]
     IntArray = npt.NDArray[np.int64]

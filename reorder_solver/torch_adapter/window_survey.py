@@ -8,18 +8,17 @@ concatenated tensor, which the concatenation is free to choose.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reorder_solver.torch_adapter.connections import analysed, connections_among, label_of
+from reorder_solver.torch_adapter.connections import analysed
 from reorder_solver.torch_adapter.joint import channels_of
 from reorder_solver.torch_adapter.layer_weights import groups_of, is_depthwise
 from reorder_solver.torch_adapter.masks import masked
 from reorder_solver.torch_adapter.prunable import PrunableLayers
-from reorder_solver.torch_adapter.tensors import find_tensors
+from reorder_solver.torch_adapter.window_stretches import Cuts, Order, Stretches
 from reorder_solver.torch_adapter.work import layers as work_layers
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from reorder_solver.torch_adapter.connections import Channels, Connection
     from reorder_solver.torch_adapter.facts import Facts
     from reorder_solver.torch_adapter.layer_weights import Side
-    from reorder_solver.torch_adapter.tensors import TensorClass, Tensors
+    from reorder_solver.torch_adapter.window_stretches import Piece, Stretch, TensorKey
 
     IntArray = npt.NDArray[np.int64]
     Key = tuple[str, Side]
@@ -42,42 +41,6 @@ class LeftAlone:
     layer: str
     side: Side
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """Channels in one order: a tensor, or the part of one that some layers read.
-
-    Attributes
-    ----------
-    id : str
-    channels : int
-    fixed : bool
-        True if the order must stay.
-    held : bool
-        True if all channels stay whatever the windows are.
-    """
-
-    id: str
-    channels: int
-    fixed: bool
-    held: bool
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Piece:
-    """Where some of a layer's owners (see :class:`Channels`) lie in a stretch.
-
-    Attributes
-    ----------
-    stretch : str
-    owners, channels : ndarray of int64
-        Owner and channel of the stretch, pair by pair.
-    """
-
-    stretch: str
-    owners: IntArray
-    channels: IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,26 +138,6 @@ def survey(model: nn.Module, example_inputs: Any, sides: tuple[Side, ...] = ("in
     return _Surveyor(type(model).__name__, copied, facts, sides).survey()
 
 
-class _Order:
-    """Tensors as one way to lay concatenations out has them, and the calls of layers on them."""
-
-    def __init__(self, model: nn.Module, facts: Facts, *, end_to_end: bool) -> None:
-        self.tensors: Tensors = find_tensors(facts, end_to_end=end_to_end)
-        self.calls = connections_among(model, facts, self.tensors)
-        classes = self.tensors.classes
-        self.by_label = {label_of(self.tensors, number): each for number, each in classes.items()}
-
-    def fixed(self, label: str) -> bool:
-        return self.by_label[label].ordered
-
-    def follows(self, channels: Channels) -> bool:
-        """True if it is known where the channels lie, each in a place of its own."""
-        places = set(zip(channels.tensor, channels.channel.tolist(), strict=True))
-        return all(label in self.by_label for label in channels.tensor) and (
-            len(places) == channels.owners
-        )
-
-
 class _Surveyor:
     """Collects choices; see :func:`survey`."""
 
@@ -203,8 +146,8 @@ class _Surveyor:
         self._model = model
         self._sides = sides
         self._modules = dict(model.named_modules(remove_duplicate=False))
-        self._laid = _Order(model, facts, end_to_end=True)
-        self._own = _Order(model, facts, end_to_end=False)
+        self._laid = Order(model, facts, end_to_end=True)
+        self._own = Order(model, facts, end_to_end=False)
         self._left: list[LeftAlone] = []
         self._work = _work(facts)
         self._calls: dict[str, list[tuple[Connection, Connection]]] = {}
@@ -218,13 +161,13 @@ class _Surveyor:
         writes = self._wanting("output") if "output" in self._sides else {}
         homes = {name: self._home(name) for name in reads}
         orders = {False: self._laid, True: self._own}
-        cuts = _Cuts(homes, self._whole_reads(set(reads)), orders)
+        cuts = Cuts(homes, self._whole_reads(set(reads)), orders)
         for name in [name for name, home in homes.items() if home[0] in cuts.mixed]:
             self._leave(name, "input", "layers read overlapping parts of its tensor")
             del reads[name], homes[name]
         if "input" not in self._sides:
             reads, homes = {}, {}
-        stretches = _Stretches(orders, cuts)
+        stretches = Stretches(orders, cuts)
         choices = [self._read(name, homes[name], stretches) for name in reads]
         choices += [self._write(name, stretches) for name in writes]
         order = {name: place for place, name in enumerate(self._calls)}
@@ -268,7 +211,7 @@ class _Surveyor:
     def _leave(self, name: str, side: Side, reason: str) -> None:
         self._left.append(LeftAlone(name, side, reason))
 
-    def _home(self, name: str) -> tuple[tuple[bool, str], IntArray]:
+    def _home(self, name: str) -> tuple[TensorKey, IntArray]:
         """The tensor that the window of a reader would lie in, and the channels of its owners.
 
         That is the one it reads; a concatenation has an order of its own.
@@ -278,7 +221,7 @@ class _Surveyor:
         chosen = own if joined else laid
         return (joined, chosen.tensor[0]), chosen.channel
 
-    def _whole_reads(self, choosing: set[str]) -> list[tuple[tuple[bool, str], IntArray]]:
+    def _whole_reads(self, choosing: set[str]) -> list[tuple[TensorKey, IntArray]]:
         """What layers read that keep everything."""
         found = []
         for name, calls in self._calls.items():
@@ -291,16 +234,14 @@ class _Surveyor:
                         found.append(((joined, label), channels.channel[labels == label]))
         return found
 
-    def _read(
-        self, name: str, home: tuple[tuple[bool, str], IntArray], stretches: _Stretches
-    ) -> Choice:
+    def _read(self, name: str, home: tuple[TensorKey, IntArray], stretches: Stretches) -> Choice:
         reads = self._calls[name][0][0].reads
         key, channels = home
         free = key[0] and stretches.cuts.alone(key) and not self._own.fixed(key[1])
         pieces = stretches.pieces(reads) if free else stretches.window(key, channels)
         return self._choice(name, "input", reads, pieces, free=free)
 
-    def _write(self, name: str, stretches: _Stretches) -> Choice:
+    def _write(self, name: str, stretches: Stretches) -> Choice:
         # A row of a weight can always be left out: it takes no copy.
         writes = self._calls[name][0][0].writes
         return self._choice(name, "output", writes, stretches.pieces(writes), free=True)
@@ -320,115 +261,6 @@ class _Surveyor:
             macs // count,
             entries // count,
         )
-
-
-class _Cuts:
-    """Which channels of each tensor form a stretch: those that the same layers read.
-
-    Attributes
-    ----------
-    mixed : set
-        Tensors of which layers read parts that overlap without being equal.
-    held : set
-        Tensors of which a layer reads something in full.
-    """
-
-    def __init__(
-        self,
-        homes: dict[str, tuple[tuple[bool, str], IntArray]],
-        whole: list[tuple[tuple[bool, str], IntArray]],
-        orders: dict[bool, _Order],
-    ) -> None:
-        self._readers: dict[tuple[bool, str], int] = defaultdict(int)
-        self.sets: dict[tuple[bool, str], dict[bytes, IntArray]] = defaultdict(dict)
-        self.held = {key for key, _ in whole}
-        for key, channels in homes.values():
-            self._readers[key] += 1
-            self._add(key, channels)
-        for key, channels in whole:
-            if key in self._readers:
-                self._add(key, channels)
-        self.mixed = {
-            key
-            for key, sets in self.sets.items()
-            if _overlap(list(sets.values()))
-            or any(_scattered(orders[key[0]].by_label[key[1]], each) for each in sets.values())
-        }
-
-    def alone(self, key: tuple[bool, str]) -> bool:
-        """True if one layer reads the tensor."""
-        return self._readers[key] == 1 and key not in self.held
-
-    def _add(self, key: tuple[bool, str], channels: IntArray) -> None:
-        ordered = np.sort(channels)
-        self.sets[key][ordered.tobytes()] = ordered
-
-
-class _Stretches:
-    """The stretches in use, made when they are asked for."""
-
-    def __init__(self, orders: dict[bool, _Order], cuts: _Cuts) -> None:
-        self.found: dict[str, Stretch] = {}
-        self.cuts = cuts
-        self._orders = orders
-        self._places: dict[tuple[bool, str], tuple[IntArray, IntArray, list[str]]] = {}
-
-    def window(self, key: tuple[bool, str], channels: IntArray) -> tuple[Piece, ...]:
-        """All owners, in the stretch they lie in."""
-        block, place, ids = self._cut(key)
-        stretch = ids[int(block[channels[0]])] if channels.size else ids[0]
-        return (Piece(stretch, np.arange(channels.size), place[channels]),)
-
-    def pieces(self, channels: Channels) -> tuple[Piece, ...]:
-        """The owners by the stretches they lie in."""
-        labels = np.array(channels.tensor)
-        found: list[Piece] = []
-        for label in dict.fromkeys(channels.tensor):
-            block, place, ids = self._cut((False, label))
-            owners = np.flatnonzero(labels == label)
-            numbers = channels.channel[owners]
-            for each in np.unique(block[numbers]).tolist():
-                here = block[numbers] == each
-                found.append(Piece(ids[each], owners[here], place[numbers[here]]))
-        return tuple(found)
-
-    def _cut(self, key: tuple[bool, str]) -> tuple[IntArray, IntArray, list[str]]:
-        """Per channel of a tensor its stretch and its place there, and the stretches' ids."""
-        if key in self._places:
-            return self._places[key]
-        joined, label = key
-        tensor = self._orders[joined].by_label[label]
-        order = np.argsort(tensor.keys, kind="stable")
-        block = np.full(tensor.channels, -1, dtype=np.int64)
-        sets = [] if key in self.cuts.mixed else list(self.cuts.sets.get(key, {}).values())
-        for number, channels in enumerate(sets):
-            block[channels] = number
-        if (block < 0).any():
-            block[block < 0] = len(sets)
-        place = np.zeros(tensor.channels, dtype=np.int64)
-        name = f"{label} joined" if joined else label
-        count = int(block.max(initial=0)) + 1
-        ids = [f"{name} part {number + 1}" if count > 1 else name for number in range(count)]
-        held = tensor.ordered or key in self.cuts.held or key in self.cuts.mixed
-        for number, stretch in enumerate(ids):
-            inside = order[block[order] == number]
-            place[inside] = np.arange(inside.size)
-            self.found[stretch] = Stretch(stretch, inside.size, tensor.ordered, held)
-        self._places[key] = block, place, ids
-        return self._places[key]
-
-
-def _scattered(tensor: TensorClass, channels: IntArray) -> bool:
-    """True for channels of a tensor in a fixed order that are no stretch of it."""
-    if not tensor.ordered:
-        return False
-    ranks = np.argsort(np.argsort(tensor.keys, kind="stable"), kind="stable")[channels]
-    return bool(np.ptp(ranks) + 1 != ranks.size)
-
-
-def _overlap(sets: list[IntArray]) -> bool:
-    together = np.concatenate(sets) if sets else np.arange(0)
-    return np.unique(together).size < together.size
 
 
 def _equal(one: Channels, other: Channels) -> bool:

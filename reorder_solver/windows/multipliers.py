@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from formulations.windows import WindowsModel
+    from reorder_solver.core.limits import Deadline
     from reorder_solver.windows.borders import BoolArray, Borders, FloatArray, IntArray, Line
     from reorder_solver.windows.realise import Stretches
 
@@ -174,6 +175,7 @@ def descend(
     theta: FloatArray,
     steps: int,
     target: float,
+    deadline: Deadline | None = None,
 ) -> tuple[FloatArray, Choice]:
     """Multipliers of a small dual value, by subgradients with the step of Polyak (1969).
 
@@ -189,7 +191,7 @@ def descend(
         # A multiplier that is zero cannot fall.
         slack[(here <= 0) & (slack > 0)] = 0.0
         norm = float(slack @ slack)
-        if norm == 0 or choice.value <= target:
+        if norm == 0 or choice.value <= target or (deadline is not None and deadline.expired):
             break
         here = np.maximum(0.0, here - ease * (choice.value - target) / norm * slack)
         choice = choose(limits, lines, borders, stretches, here)

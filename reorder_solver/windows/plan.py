@@ -119,7 +119,10 @@ def placed(
             low = int(start[access] - plan.row_shift[row])
             high = low + int(width[access])
             if pays[access] or not width[access] or low >= live or high <= 0:
-                # Without channels here; a window needs its borders all the same.
+                # Without channels here; a window needs its borders all the same, but one that lies
+                # on another tensor must not gain a second place here.
+                if line is not None and not _may_begin(model, access, tensor, int(width[access])):
+                    continue
                 low = high = live
             if line is None:
                 part = [t for t, _ in model.accesses[access].parts].index(tensor)
@@ -148,6 +151,12 @@ def placed(
         segment[channels[:live]] = at
         segments.append(_nowhere(segment, borders, tensor, len(line.accesses)))
     return Placed(borders, segments, stretches)
+
+
+def _may_begin(model: WindowsModel, access: int, tensor: int, width: int) -> bool:
+    """Whether an access without channels on a tensor may get some there."""
+    parts = model.accesses[access].parts
+    return len(parts) == 1 or (width == 0 and parts[0][0] == tensor)
 
 
 def _ordered(ends: list[tuple[int, int, int]], base: set[int]) -> list[tuple[int, int]]:

@@ -10,6 +10,7 @@ import numpy as np
 from formulations.window_annealing import anneal
 from reorder_solver.windows.borders import lines_of
 from reorder_solver.windows.multipliers import Limits, descend
+from reorder_solver.windows.nested import nested_windows
 from reorder_solver.windows.plan import make_plan, placed
 from reorder_solver.windows.realise import realise
 
@@ -30,7 +31,10 @@ _MOVES = 150
 _LEAST_MOVES, _MOST_MOVES = 20_000, 1_000_000_000
 #: An annealing is run in slices, so that the clock and Ctrl-C are heard.
 _SLICES = 64
-_SLICE_MOVES = 2_000_000
+#: Moves of a slice times the windows on a tensor, at most about a quarter of a second.
+_SLICE_WORK = 5_000_000
+#: Share of the time left that an annealing may take.
+_ANNEALING_SHARE = 0.85
 #: Temperatures at its ends, in standard deviations of the scores.
 _HOT, _COLD = 1.4, 0.015
 #: Rounds in which accesses may begin to pay.
@@ -67,6 +71,9 @@ class Search:
 
     def run(self, deadline: Deadline, rounds: int | None, report: Report) -> None:
         """Anneal until the deadline, or until so many rounds in a row found nothing better."""
+        self.best = nested_windows(self.model)
+        if self.best is not None:
+            report(self.best)
         scores = sum(s.size for one in self.model.accesses for _, s in one.parts)
         moves = int(np.clip(_MOVES * scores, _LEAST_MOVES, _MOST_MOVES))
         pays = [False] * len(self.model.accesses)
@@ -98,7 +105,7 @@ class Search:
         lines, limits = self._lines, self._limits
         here = placed(self.model, lines, plan, order, start, width, pays)
         before = -1 if self.best is None or self.best.value is None else self.best.value
-        for segments in self._assignments(here, before):
+        for segments in self._assignments(here, before, deadline):
             found = realise(
                 limits, lines, here.borders, segments, here.stretches, self._theta, self._rng
             )
@@ -109,9 +116,11 @@ class Search:
                 report(found)
         return self.best is not None and (self.best.value or 0) > before
 
-    def _assignments(self, here: Placed, before: int) -> Iterator[Segments]:
+    def _assignments(self, here: Placed, before: int, deadline: Deadline) -> Iterator[Segments]:
         """Segments of the channels: as annealed, and as multipliers make them choose."""
         yield here.segments
+        if deadline.expired:
+            return
         target = float(max(before, 0 if self.best is None else (self.best.value or 0)))
         _, choice = descend(
             self._limits,
@@ -121,6 +130,7 @@ class Search:
             self._theta,
             _STEPS,
             target,
+            deadline,
         )
         if choice.value > target:
             yield choice.segments
@@ -137,17 +147,18 @@ class Search:
     ) -> None:
         spread = np.sqrt(np.mean([s.var() for one in self.model.accesses for _, s in one.parts]))
         spread = max(float(spread), 1e-3)
-        slices = max(_SLICES, moves // _SLICE_MOVES)
-        ratio = (_COLD / _HOT) ** (1 / slices)
-        hot = _HOT * spread
-        for _ in range(slices):
-            if deadline.expired:
-                hot = _COLD * spread
-            seed = int(self._rng.integers(2**31))
-            anneal(plan, order, start, width, spent, moves // slices, hot, hot * ratio, seed)
-            hot *= ratio
-            if deadline.expired:
+        rows = int(np.diff(plan.row_first).max(initial=1))
+        slices = max(_SLICES, moves * rows // _SLICE_WORK)
+        begin, room = deadline.elapsed, _ANNEALING_SHARE * deadline.remaining
+        for number in range(slices):
+            # Where time is short the temperature follows the clock, so that it ends cold.
+            done = max(number / slices, (deadline.elapsed - begin) / max(room, 1e-9))
+            if done >= 1:
                 return
+            hot = _HOT * spread * (_COLD / _HOT) ** done
+            cold = _HOT * spread * (_COLD / _HOT) ** min(1.0, done + 1 / slices)
+            seed = int(self._rng.integers(2**31))
+            anneal(plan, order, start, width, spent, moves // slices, hot, cold, seed)
 
     def _start(self, plan: Plan, pays: list[bool]) -> tuple[IntArray, IntArray, IntArray, IntArray]:
         """A random order, and windows as wide as the multipliers have it."""

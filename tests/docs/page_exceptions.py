@@ -29,11 +29,25 @@ STAND_INS = {
 }
 
 EXCEPTIONS = (
+    Exception_("bench_instances/README.md", "regenerate.py", "builds all instances", slow=True),
+    Exception_("bench_instances/README.md", "generate residual", "a large instance", slow=True),
+    Exception_("docs/zero-copy-networks.md", "reorder-solver pareto", "many exports", slow=True),
+    Exception_("docs/zero-copy-pruning.md", "windows pareto", "a solve per point", slow=True),
+    Exception_("bench_instances/README.md", "export_networks.py", "exports for many minutes"),
+    Exception_("bench_instances/README.md", "best_known.py", "solves for many minutes"),
+    Exception_("docs/peers.md", "reorder-solver bench", "solves for many minutes"),
+    Exception_("docs/reproduce.md", "reorder-solver reproduce", "trains networks for hours"),
+    Exception_("docs/peers.md", "apple_upscale.py", "needs a package under Apple's licence"),
     Exception_("README.md", "reorder-solver demo", "a whole network at full size", slow=True),
     Exception_(
         "docs/adding-a-backend.md",
         "--backend shuffle",
         "needs the package that the line before installs; tests/newcomer/run.py runs both",
+    ),
+    Exception_(
+        "docs/benchmarking.md",
+        "bench --jobs 2 --store bench.db",
+        "the whole bundled benchmark; tests/bench runs small ones",
     ),
     Exception_("docs/measuring.md", "reorder-solver calibrate", "measures for minutes", slow=True),
 )

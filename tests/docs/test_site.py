@@ -73,4 +73,12 @@ def test_reference_shows_docstrings(site: Path) -> None:
     text = (site / "reference" / "solve.html").read_text("utf-8")
     for name in ("objective", "time_limit", "warm_start", "BackendContractError"):
         assert name in text
-    assert 'id="reorder_solver.solve"' in text
+    assert 'id="reorder_solver.solve.solve"' in text
+
+
+def test_reference_shows_functions_not_modules(site: Path) -> None:
+    """Where a function has the name of its module; and no role of a docstring is left over."""
+    for page in (site / "reference").glob("*.html"):
+        text = page.read_text("utf-8")
+        assert "doc-symbol-module" not in text, page
+        assert not re.search(r":(func|meth|class|mod|data):", text), page

@@ -19,7 +19,7 @@ from reorder_solver.experiments.latency import EXPORTS, run_latency
 from reorder_solver.experiments.rows import RowFile
 from reorder_solver.experiments.subjects import trained_here
 from reorder_solver.experiments.summary import curve, gain, paired
-from reorder_solver.experiments.tables import report, write_tables
+from reorder_solver.experiments.tables import _common, report, write_tables
 from reorder_solver.experiments.training import accuracy
 
 if TYPE_CHECKING:
@@ -260,3 +260,20 @@ def test_the_report_says_where_it_does_not_hold() -> None:
     latency = [{**common, "architecture": "a", "of_naive": each} for each in (0.5, 0.125)]
     assert "| a | 0.250 (0.125-0.500) |" in report([], latency)
     assert report([], []).startswith("# Pruning trained networks")
+
+
+def test_curves_compare_the_same_things(tmp_path: Path) -> None:
+    """A point that one method lacks is in no curve; without common points there is no picture."""
+    lone = [row("unconstrained", 0, 0.1, 0.5), row("constrained", 0, 0.2, 0.75)]
+    assert [each.suffix for each in write_tables(lone, tmp_path)] == [".csv", ".md"]
+    found = _common([*ROWS])
+    assert found == ROWS[:6]
+
+
+def test_how_far_zero_copy_goes() -> None:
+    """From constrained to unconstrained, over what all three have in common."""
+    rows = [row("zero-copy", 0, 0.1, 0.775), row("zero-copy", 1, 0.1, 0.8), *ROWS]
+    text = report(rows, [])
+    # Constrained 0.65, zero-copy 0.7875, unconstrained 0.85 in the mean.
+    assert "| all | 65.0 | 78.8 | 85.0 | 69% |" in text
+    assert "zero-copy is at" not in report(ROWS, [])

@@ -218,6 +218,40 @@ def test_zoom_and_pan(show, solved_page):
     assert shown()[0] < wheeled[0]
 
 
+def test_pinch(show, solved_page):
+    """Two fingers apart: closer; one finger then drags."""
+    watched = show(solved_page, "phone", has_touch=True)
+    page = watched.ready()
+    canvas = watched.part("before")
+    canvas.scroll_into_view_if_needed()
+    page.wait_for_timeout(100)
+    box = canvas.bounding_box()
+    fingers = watched.context.new_cdp_session(page)
+
+    def touch(kind, *places):
+        y = box["y"] + box["height"] / 2
+        points = [{"x": box["x"] + x, "y": y, "id": n} for n, x in enumerate(places)]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    def window():
+        page.wait_for_timeout(100)
+        return [float(each) for each in page.get_attribute("#explorer-tool", "data-window").split()]
+
+    whole = window()
+    touch("touchStart", 190, 230)
+    for step in range(1, 6):
+        touch("touchMove", 190 - 10 * step, 230 + 10 * step)
+    touch("touchEnd")
+    pinched = window()
+    assert pinched[2] < whole[2] / 1.5
+    touch("touchStart", 220)
+    for step in range(1, 6):
+        touch("touchMove", 220 + 10 * step)
+    touch("touchEnd")
+    assert window()[0] < pinched[0]
+    assert page.evaluate("visualViewport.scale") == 1
+
+
 def test_wheel_leaves_the_page_alone_unless_chosen(show, solved_page):
     watched = show(solved_page)
     page = watched.ready()
@@ -297,6 +331,19 @@ def test_tables_sort(show, solved_page):
     best = [int(text) for text in table.locator("tbody tr > :nth-child(5)").all_inner_texts()]
     assert best == sorted(best)
     assert heads.nth(0).get_attribute("aria-sort") is None
+
+
+def test_failures_sort_after_numbers(show, mixed_page):
+    """A failure is worse than any gap, an empty cell comes last in either order."""
+    watched = show(mixed_page)
+    table = watched.page.locator("table.sortable", has_text="killed at the limit").first
+    heads = table.locator("thead th").all_inner_texts()
+    column = next(n for n, text in enumerate(heads) if text.startswith("bad-timeout"))
+    for _ in range(2):
+        table.locator("thead button").nth(column).click()
+        cells = table.locator(f"tbody tr > :nth-child({column + 1})").all_inner_texts()
+        assert cells[0] == "killed at the limit"
+        assert set(cells[1:]) <= {"–"}
 
 
 def test_cells_tell_more(show, solved_page):

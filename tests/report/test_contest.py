@@ -133,6 +133,12 @@ def test_score_of_an_infeasible_instance():
     assert math.isnan(found.gap)
 
 
+def test_score_where_nobody_has_a_layout():
+    """Not proven infeasible: a failure of all, in every measure."""
+    found = the_score(run(cost=None, outcome=Outcome.TIMEOUT))
+    assert (found.gap, found.integral, found.target_time) == (1.0, 1.0, math.inf)
+
+
 def test_times_from_traces():
     trace = ((1.0, 40, None), (3.0, 20, 20))
     found = the_score(run(cost=20, bound=20, time=5.0, trace=trace))

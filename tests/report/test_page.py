@@ -144,7 +144,7 @@ def test_marks_that_turn_text_are_shown(hostile_report, hostile_page):
     for text in (hostile_page, markdown(hostile_report)):
         assert "\u202e" not in text
         assert "\x07" not in text
-        assert re.search(r"\\{1,2}u202e", text)
+        assert re.search(r"(\\|&#92;)u202e", text)
 
 
 def test_visible_is_idempotent_on_text():
@@ -213,7 +213,7 @@ def test_markdown_tables_are_whole(solved_report, hostile_report, mixed_report):
             if not line.startswith("|"):
                 width = None
                 continue
-            cells = len(re.findall(r"(?<!\\)\|", line))
+            cells = line.count("|")
             width = cells if width is None else width
             assert cells == width, line
 
@@ -222,7 +222,7 @@ def test_markdown_holds_no_markup(hostile_report):
     """No angle bracket of a name stays one, no template or code is left to be read."""
     text = markdown(hostile_report)
     assert "<" not in text
-    assert not re.search(r"(?<!\\)`", text)
+    assert "`" not in text
 
 
 @pytest.mark.parametrize(
@@ -230,13 +230,15 @@ def test_markdown_holds_no_markup(hostile_report):
     [
         ("resnet18-l2-0.50", "resnet18-l2-0.50"),
         ("local_search", "local_search"),
-        ("_x_ *b*", r"\_x\_ \*b\*"),
-        ("a|b", r"a\|b"),
-        ("<b>&amp;", "&lt;b&gt;&amp;amp;"),
-        ("[x](y)", r"\[x\](y)"),
-        ("- item", r"\- item"),
+        ("0 % [0 %, 3 %]", "0 % [0 %, 3 %]"),
+        ("_x_ *b*", "&#95;x&#95; &#42;b&#42;"),
+        ("a|b", "a&#124;b"),
+        ("<b>&amp;", "&#60;b&#62;&#38;amp;"),
+        ("[x](y)", "[x&#93;(y)"),
+        ("[^1]", "&#91;^1]"),
+        ("- item", "&#45; item"),
         ("-0.25", "-0.25"),
-        ("a\nb", r"a\\nb"),
+        ("a\nb", "a&#92;nb"),
     ],
 )
 def test_markdown_escapes(text, written):

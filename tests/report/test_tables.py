@@ -48,6 +48,12 @@ def test_rows_have_a_cell_per_column():
         Table("t", (Column("a"), Column("b")), ((Cell("1"),),))
 
 
+def test_sort_keys():
+    """What the page sorts by: numbers, infinity as JavaScript writes it, nothing last."""
+    keys = [Cell("x", value).sort_key() for value in (1, 0.5, math.inf, math.nan, None, "a")]
+    assert keys == ["1", "0.5", "Infinity", "", "", "a"]
+
+
 def test_family_cells():
     """Gaps, proofs, spread over seeds, failures and refusals each have their words."""
     table = the_family(
