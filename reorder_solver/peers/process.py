@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 _CHILD = Path(__file__).with_name("child.py")
 #: Seconds past the limit after which the child is killed.
-GRACE = 0.3
+GRACE = 0.2
 #: Seconds before the limit at which engines are told to stop.
-RESERVE = 0.1
+RESERVE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
