@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reorder_solver.cli.output import print_line
+from reorder_solver.cli.options import table_format
+from reorder_solver.cli.output import Column, number, print_rows
 from reorder_solver.cli.running import monitor
 from reorder_solver.cli.targets import made_folder
 from reorder_solver.cli.train import chosen_architectures, names, network_options
@@ -16,6 +17,7 @@ from reorder_solver.core.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from reorder_solver.cli.output import Row
     from reorder_solver.experiments.accuracy import Grid
     from reorder_solver.experiments.subjects import Subject
 
@@ -134,6 +136,7 @@ def amounts(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple
     metavar="DIR",
     help="Folders train/ and val/ as ImageNet has them, for --architectures torchvision:NAME.",
 )
+@table_format
 def command(
     checkpoints: Path | None,
     architectures: tuple[str, ...],
@@ -152,6 +155,7 @@ def command(
     compiled: bool,
     available: bool,
     images: Path | None,
+    form: str,
 ) -> int:
     """Prune trained networks in every way asked for; tabulate top-1 and latency.
 
@@ -194,9 +198,9 @@ def command(
         if "tables" in stages:
             shown.start("writing tables")
             written = write_tables(store.flat(), output)
-    print_line(f"{len(store)} rows in {store.path}")
-    for path in written:
-        print_line(f"written: {path}")
+    files: list[Row] = [{"file": str(store.path), "rows": len(store)}]
+    files += [{"file": str(path)} for path in written]
+    print_rows(files, [Column("file", "file"), number("rows", "rows")], form)
     return 0
 
 

@@ -55,11 +55,13 @@ def test_reproduce_goes_on_and_tabulates(
     """A larger grid adds rows to those that are there."""
     options = ("reproduce", *NETWORK, "--checkpoints", checkpoints, "--output", tmp_path / "out")
     options = (*options, "--scores", "l2", "--budgets", "local", "--statistics", "kept")
-    done = run(*options, "--amounts", "0.5", "--stage", "accuracy")
-    assert done.stdout == f"2 rows in {tmp_path / 'out' / 'rows.jsonl'}\n"
+    done = run(*options, "--amounts", "0.5", "--stage", "accuracy", "--format", "json")
+    assert json.loads(done.stdout) == [{"file": str(tmp_path / "out" / "rows.jsonl"), "rows": 2}]
     first = (tmp_path / "out" / "rows.jsonl").read_text()
-    done = run(*options, "--amounts", "0.2,0.5", "--stage", "accuracy,tables")
-    assert done.stdout.startswith("4 rows in ")
+    done = run(*options, "--amounts", "0.2,0.5", "--stage", "accuracy,tables", "--format", "csv")
+    header, line, *written = done.stdout.splitlines()
+    assert (header, line.rpartition(",")[2]) == ("file,rows", "4")
+    assert f"{tmp_path / 'out' / 'report.md'}," in written
     assert (tmp_path / "out" / "rows.jsonl").read_text().startswith(first)
     assert "unconstrained minus constrained" in (tmp_path / "out" / "report.md").read_text()
     assert (tmp_path / "out" / "accuracy-input-local-kept.png").exists()
@@ -105,8 +107,9 @@ def test_available_leaves_out_what_is_not_trained(
 ) -> None:
     """No network, no rows."""
     folders = ("--checkpoints", tmp_path / "c", "--output", tmp_path / "out")
-    done = run("reproduce", "--data", "digits", *folders, "--available", "--stage", "accuracy")
-    assert done.stdout.startswith("0 rows in ")
+    options = ("--available", "--stage", "accuracy", "--format", "csv")
+    done = run("reproduce", "--data", "digits", *folders, *options)
+    assert done.stdout.endswith(",0\n")
 
 
 def test_missing_packages_are_named(
