@@ -33,9 +33,10 @@ def scored(run, tmp_path):
 
 @pytest.fixture
 def solved(run, scored, tmp_path):
-    """Its result file."""
+    """Its result file; the limit leaves time to compile, the solve ends with the proof."""
     path = tmp_path / "scored.layout.json"
-    assert run("windows", "solve", scored, "--output", path).exit_code == 0
+    options = ("--time-limit", 120, "--output", path)
+    assert run("windows", "solve", scored, *options).exit_code == 0
     return path
 
 
