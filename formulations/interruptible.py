@@ -30,7 +30,8 @@ def solve_interruptibly(
     listener : CpSolverSolutionCallback, optional
         Hears of solutions, in a thread of the solver.
     poll : callable, optional
-        Called ten times a second in the calling thread; may raise to end the search.
+        Called ten times a second in the calling thread, and at the end; may raise to end the
+        search.
 
     Returns
     -------
@@ -57,6 +58,9 @@ def solve_interruptibly(
     search.thread.join()
     if search.error is not None:
         raise search.error
+    if poll is not None:
+        # What came between the last look and the end.
+        poll()
     return search.status
 
 
