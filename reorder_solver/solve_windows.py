@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 WINDOWS_BACKENDS = {
     "auto": "heuristic, bound, and the exact programme where it is small",
     "exact": "CP-SAT, from the heuristic's solution on",
-    "heuristic": "iterated reinsertion of windows, with a bound",
+    "heuristic": "annealing of layout and windows, with a bound",
 }
 
 #: Selections (accesses times channels) up to which ``auto`` calls the exact programme.
@@ -172,18 +172,20 @@ class _Run:
     def _piece(
         self, model: WindowsModel, deadline: Deadline, before: list[tuple[Piece, WindowsSolution]]
     ) -> WindowsSolution:
-        from formulations.windows import WindowsSolution, solve_cpsat
+        from formulations.windows import WindowsSolution, solve_cpsat, total_scores
         from formulations.windows_bound import upper_bound
+        from reorder_solver.windows.nested import nested_windows
         from reorder_solver.windows.search import Search
 
         if not model.accesses:
             orders = tuple(np.arange(channels, dtype=np.int64) for channels in model.channels)
             return WindowsSolution(0, 0, orders)
+        if self.interrupted:
+            # What comes after Ctrl-C is served at once, not searched for.
+            deadline = Deadline(0)
         left = None if deadline.remaining == np.inf else deadline.remaining
-        bound = upper_bound(
-            model, time_limit=None if left is None else left * _BOUND_SHARE, seed=self.seed
-        )
-        search = Search(model, self.seed, bound)
+        bound = total_scores(model)
+        search = Search(model, self.seed)
         exact = self.backend == "exact" or (self.backend == "auto" and _weight(model) <= _SMALL)
         done = sum(one.value or 0 for _, one in before)
 
@@ -193,6 +195,10 @@ class _Run:
                 self.callback(WindowsProgress(elapsed, done + found.value, None))
 
         try:
+            bound = upper_bound(
+                model, time_limit=None if left is None else left * _BOUND_SHARE, seed=self.seed
+            )
+            search.upper_bound = bound
             search.run(deadline.share(1 - _EXACT_SHARE) if exact else deadline, _PATIENCE, report)
             found = search.best or WindowsSolution(None, bound)
             if exact and (found.value is None or found.value < bound):
@@ -211,7 +217,7 @@ class _Run:
                     return found
         except KeyboardInterrupt:
             self.interrupted = True
-            found = search.best or WindowsSolution(None, bound)
+            found = search.best or nested_windows(model) or WindowsSolution(None, bound)
         best = bound if found.upper_bound is None else min(bound, found.upper_bound)
         return replace(found, upper_bound=best)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import reorder_solver as rs
+from formulations import windows_bound
 from reorder_solver import Budget, ScoredAccess, ScoredPart, ScoredTensor, WindowsInstance
 from reorder_solver.generators import generate_windows
 
@@ -112,6 +114,42 @@ def test_interrupt_keeps_the_best_so_far() -> None:
         raise KeyboardInterrupt
 
     result = rs.solve_windows(instance, time_limit=20, callback=interrupt)
+    rs.verify_windows(instance, result)
+    assert result.importance is not None
+    assert result.stop_reason is rs.StopReason.INTERRUPTED
+
+
+def _twice(instance: WindowsInstance) -> WindowsInstance:
+    """The instance and a copy that has nothing to do with it."""
+    (tensor,), (budgets, accesses) = instance.tensors, (instance.budgets, instance.accesses)
+    tensors = (tensor, ScoredTensor("copy", tensor.channels))
+    for access in instance.accesses:
+        parts = (ScoredPart("copy", access.parts[0].scores),)
+        budgets += (Budget(f"copy of {access.id}", tensor.channels // 2),)
+        accesses += (ScoredAccess(f"copy of {access.id}", parts, f"copy of {access.id}"),)
+    return WindowsInstance("twice", tensors, accesses, budgets)
+
+
+@pytest.mark.parametrize("when", ["first bound", "second bound", "first search"])
+def test_one_interrupt_ends_all_pieces(when: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever it comes, what was found is kept and the rest is served without a search."""
+    instance = _twice(generate_windows(seed=1, channels=64, readers=5, correlation=0.0))
+    bounds = 0
+    bound = windows_bound.upper_bound
+
+    def bounded(*args: Any, **options: Any) -> int:
+        nonlocal bounds
+        bounds += 1
+        if when == ("first bound", "second bound")[min(bounds, 2) - 1]:
+            raise KeyboardInterrupt
+        return bound(*args, **options)
+
+    def heard(progress: rs.WindowsProgress) -> None:
+        if when == "first search":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(windows_bound, "upper_bound", bounded)
+    result = rs.solve_windows(instance, time_limit=None, callback=heard)
     rs.verify_windows(instance, result)
     assert result.importance is not None
     assert result.stop_reason is rs.StopReason.INTERRUPTED
