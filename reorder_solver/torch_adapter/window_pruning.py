@@ -236,9 +236,8 @@ class WindowPruner:
                 return found
             copies = self._counter.count(found.masks)
             found = replace(found, copies=copies)
-            if not copies.chosen or paid or not found.masks:
+            if not copies.chosen or paid or not found.masks or not self._tighten(copies):
                 return found
-            self._tighten(copies)
 
     def problem(
         self, scores: Scores, demand: Demand, paid: frozenset[Key] = frozenset()
@@ -270,11 +269,13 @@ class WindowPruner:
             problem.instance,
         )
 
-    def _tighten(self, copies: Copies) -> None:
-        """Treat what the layers concerned read one step more strictly, or else everything."""
+    def _tighten(self, copies: Copies) -> bool:
+        """Treat what the layers concerned read one step more strictly, or else everything.
+
+        False if nothing can be: then what is still copied has another cause.
+        """
         concerned = [each for each in self.survey.choices if each.layer in copies.layers]
-        if not self._tightened_any(concerned):
-            self._tightened_any(self.survey.choices)
+        return self._tightened_any(concerned) or self._tightened_any(self.survey.choices)
 
     def _tightened_any(self, choices: Iterable[Choice]) -> bool:
         """Each stretch once, however many layers read it."""
