@@ -137,7 +137,9 @@ def connections_among(model: nn.Module, facts: Facts, tensors: Tensors) -> list[
             continue
         operation = operations.get(node)
         written = operation.output if operation is not None else None
-        read = operation.sources()[0].value if operation is not None and written else None
+        # What is not understood on the reading side has a result, but reads no channels.
+        sources = operation.sources() if operation is not None and written else ()
+        read = sources[0].value if sources else None
         found.append(
             Connection(
                 name,

@@ -39,6 +39,17 @@ def test_networks_that_once_failed(seed: int) -> None:
     assert check_seed(seed).failure is None
 
 
+@pytest.mark.parametrize("seed", [20048, 20054])
+def test_layers_that_read_what_is_not_understood_are_pruned(seed: int) -> None:
+    """They crashed the analysis for pruning; with masks on them, exports are right."""
+    program = draw(seed)
+    model = build(program).double().eval()
+    inputs = tuple(x.double() for x in sample(program, 2, 1))
+    masks = ta.prune(model, inputs, "random", 0.5, side="both")
+    assert masks
+    ta.compact(model, inputs, masks, time_limit=1)
+
+
 class TwoAxes(nn.Module):
     """A convolution and a linear layer that read one input on different axes."""
 
