@@ -20,12 +20,12 @@ from reorder_solver.core.layout import Layout
 from reorder_solver.core.prices import Mode, Objective, PriceList
 from reorder_solver.core.result import Progress, Result, Status, StopReason
 from reorder_solver.core.verify import verify
+from reorder_solver.core.verify_windows import verify_windows
 from reorder_solver.core.window_result import (
     Window,
     WindowsEvaluation,
     WindowsResult,
     evaluate_windows,
-    verify_windows,
     windows_digest,
 )
 from reorder_solver.core.windows import (

@@ -22,7 +22,7 @@ import numpy as np
 from study import Row, add_output, progress, save, show
 
 import reorder_solver as rs
-from reorder_solver.core.window_result import verify_windows
+from reorder_solver.core.verify_windows import verify_windows
 from reorder_solver.core.windows import (
     Budget,
     ScoredAccess,

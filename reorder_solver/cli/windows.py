@@ -15,7 +15,8 @@ from reorder_solver.cli.reports import check_picture
 from reorder_solver.cli.targets import check_writable_soon, made_folder
 from reorder_solver.core.errors import InputError, VerificationError
 from reorder_solver.core.result import StopReason
-from reorder_solver.core.window_result import verify_windows, windows_digest
+from reorder_solver.core.verify_windows import verify_windows
+from reorder_solver.core.window_result import windows_digest
 from reorder_solver.formats import (
     read_windows_instance,
     read_windows_result,

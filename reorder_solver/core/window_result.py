@@ -1,4 +1,4 @@
-"""What a solution of a windows problem is: evaluated, verified, and as a result."""
+"""What a solution of a windows problem is: evaluated, and as a result."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reorder_solver.core.errors import LayoutError, VerificationError
+from reorder_solver.core.errors import LayoutError
 from reorder_solver.core.evaluate import evaluate, positions
 from reorder_solver.core.instance import Access, Instance, Part, Tensor
-from reorder_solver.core.result import Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reorder_solver.core.instance import ChannelArray
     from reorder_solver.core.layout import Layout
-    from reorder_solver.core.result import StopReason
+    from reorder_solver.core.result import Status, StopReason
     from reorder_solver.core.windows import WindowsInstance
 
 #: Per access id the selected channels of each of its parts, sorted.
@@ -241,40 +240,3 @@ def evaluate_windows(
         if spent[budget.id] > budget.limit:
             violations.append(f"budget {budget.id!r}: {spent[budget.id]} spent of {budget.limit}")
     return WindowsEvaluation(importance, spent, live, windows, tuple(violations))
-
-
-def verify_windows(instance: WindowsInstance, result: WindowsResult) -> None:
-    """Check a result against its instance.
-
-    Raises
-    ------
-    VerificationError
-        On any disagreement: a foreign instance, a window that is none, an overdrawn budget, a
-        wrong importance, or a status that importance and bound do not support.
-    """
-    if result.instance_sha256 and result.instance_sha256 != windows_digest(instance):
-        raise VerificationError("the result is of another instance (sha256 differs)")
-    if result.layout is None:
-        if result.importance is not None or result.status in (Status.OPTIMAL, Status.FEASIBLE):
-            raise VerificationError("a solution is claimed, but there is no layout")
-        return
-    try:
-        facts = evaluate_windows(instance, result.layout, result.selected, result.gathered)
-    except LayoutError as error:
-        raise VerificationError(str(error)) from None
-    if facts.violations:
-        raise VerificationError(facts.violations[0])
-    if facts.importance != result.importance:
-        raise VerificationError(
-            f"importance is {result.importance}, but the windows retain {facts.importance}"
-        )
-    if dict(facts.windows) != dict(result.windows) or dict(facts.spent) != dict(result.spent):
-        raise VerificationError("windows or budgets spent are not those of the layout")
-    if result.upper_bound is not None and result.upper_bound < facts.importance:
-        raise VerificationError(
-            f"upper bound {result.upper_bound} is below the importance {facts.importance}"
-        )
-    if result.status is Status.OPTIMAL and result.upper_bound != facts.importance:
-        raise VerificationError("status optimal, but the upper bound is not reached")
-    if result.status not in (Status.OPTIMAL, Status.FEASIBLE):
-        raise VerificationError(f"status {result.status.value}, but there is a solution")

@@ -18,10 +18,10 @@ from strategies import odd_ids
 import reorder_solver as rs
 from reorder_solver.core.instance import Role
 from reorder_solver.core.result import Status, StopReason
+from reorder_solver.core.verify_windows import verify_windows
 from reorder_solver.core.window_result import (
     WindowsResult,
     evaluate_windows,
-    verify_windows,
     windows_digest,
 )
 from reorder_solver.core.windows import (
