@@ -77,7 +77,8 @@ def result_from_json(text: str | bytes, instance: Instance | None = None) -> Res
     root = Node(loads(as_bytes(text)))
     check_header(root, FORMAT, VERSION)
     fields = root.fields(_REQUIRED, _OPTIONAL)
-    name, sha256 = _instance_fields(fields.get("instance"), instance)
+    expected = None if instance is None else digest(instance)
+    name, sha256 = instance_fields(fields.get("instance"), expected)
     sizes = {access.id: access.size for access in instance.accesses} if instance else {}
     extra: dict[str, Any] = {}
     for key, minimum in (("tie_break", 0), ("threads", 1)):
@@ -143,7 +144,8 @@ def result_to_json(result: Result) -> str:
     )
 
 
-def _instance_fields(node: Node | None, instance: Instance | None) -> tuple[str, str]:
+def instance_fields(node: Node | None, expected: str | None) -> tuple[str, str]:
+    """Name and digest of the instance of a result, which must be `expected` if that is given."""
     if node is None:
         return "", ""
     fields = node.fields((), ("name", "sha256"))
@@ -152,7 +154,7 @@ def _instance_fields(node: Node | None, instance: Instance | None) -> tuple[str,
     if sha256:
         if not SHA256_TEXT.match(sha256):
             fields["sha256"].fail("must be 64 hexadecimal digits in lower case")
-        if instance is not None and sha256 != digest(instance):
+        if expected is not None and sha256 != expected:
             fields["sha256"].fail(f"the result is of another instance ({name!r})")
     return name, sha256
 

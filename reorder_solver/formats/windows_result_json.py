@@ -14,8 +14,8 @@ from reorder_solver.formats.limits import MAX_ACCESSES, check_count
 from reorder_solver.formats.nodes import Node
 from reorder_solver.formats.ranges import format_ranges, parse_ranges
 from reorder_solver.formats.result_json import (
-    SHA256_TEXT,
     check_key,
+    instance_fields,
     integer_or_none,
     layout_of,
     layout_text,
@@ -65,7 +65,8 @@ def windows_result_from_json(
     root = Node(loads(as_bytes(text)))
     check_header(root, FORMAT, VERSION)
     fields = root.fields(_REQUIRED, _OPTIONAL)
-    name, sha256 = _instance_fields(fields.get("instance"), instance)
+    expected = None if instance is None else windows_digest(instance)
+    name, sha256 = instance_fields(fields.get("instance"), expected)
     layout = layout_of(fields["layout"], instance)
     selected, gathered, windows = _accesses(fields["accesses"], layout)
     extra: dict[str, Any] = {}
@@ -125,20 +126,6 @@ def windows_result_to_json(result: WindowsResult) -> str:
         f'{dumps(head)[:-1]},\n "layout": {layout_text(result.layout)},\n'
         f' "accesses": {_accesses_text(result)},\n {dumps(tail)[1:]}\n'
     )
-
-
-def _instance_fields(node: Node | None, instance: WindowsInstance | None) -> tuple[str, str]:
-    if node is None:
-        return "", ""
-    fields = node.fields((), ("name", "sha256"))
-    name = fields["name"].text() if "name" in fields else ""
-    sha256 = fields["sha256"].text() if "sha256" in fields else ""
-    if sha256:
-        if not SHA256_TEXT.match(sha256):
-            fields["sha256"].fail("must be 64 hexadecimal digits in lower case")
-        if instance is not None and sha256 != windows_digest(instance):
-            fields["sha256"].fail(f"the result is of another instance ({name!r})")
-    return name, sha256
 
 
 def _accesses(
