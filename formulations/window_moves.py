@@ -57,7 +57,6 @@ def _shift_live(
 @numba.njit(cache=True, nogil=True)
 def move_channels(
     scores: FloatArray,
-    worth: FloatArray,
     base: BoolArray,
     rows: IntArray,
     signs: IntArray,
@@ -82,8 +81,6 @@ def move_channels(
     Parameters
     ----------
     scores : ndarray of float64, shape (rows, channels)
-    worth : ndarray of float64, shape (channels,)
-        What a live channel brings besides, wherever it lies.
     base, rows, signs
         The borders, as in :mod:`formulations.window_lines`.
     accesses : ndarray of int64, shape (rows,)
@@ -132,11 +129,9 @@ def move_channels(
                     excess += _cross(
                         accesses[row], -1, counts, spent, cost, budget, limit, most, least
                     )
-            gain -= worth[channel]
             excess += _shift_live(-1, live, spent, live_limit, live_purse, live_cost, limit)
             if gain - penalty * excess > best:
                 best, best_place = gain - penalty * excess, -1
-        gain += worth[channel]
         excess += _shift_live(1, live, spent, live_limit, live_purse, live_cost, limit)
         for row in range(base.size):
             if base[row]:

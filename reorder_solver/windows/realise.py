@@ -186,11 +186,9 @@ class _Moves:
             if line is None or segment is None:
                 continue
             arrays = self.borders.sequences[tensor].arrays(line.accesses.size)
-            worth = np.zeros(segment.size)
             here = state.live[tensor : tensor + 1]
             moved += move_channels(
                 line.scores - window[line.accesses][:, None],
-                worth,
                 *arrays,
                 line.accesses,
                 segment,
