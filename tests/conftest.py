@@ -8,6 +8,10 @@ import signal
 # Test processes run side by side, one thread each; must be set before numpy and torch load.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Where colorama is installed, numba's coloured messages put the standard output of some earlier
+# moment back, and what a test captures is lost.
+os.environ["NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING"] = "1"
+
 # A shell starts background jobs with SIGINT ignored, which child processes inherit; the tests of
 # Ctrl-C need it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

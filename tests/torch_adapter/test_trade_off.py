@@ -38,7 +38,7 @@ def front() -> ta.Front:
         lives=(1.0, 0.6),
         paid=(0.5,),
         prices=PRICES,
-        time_limit=0.3,
+        time_limit=20,
     )
 
 
@@ -92,14 +92,14 @@ def test_files(front: ta.Front, tmp_path: Path) -> None:
 
 
 def test_predicted_latency_counts_copies() -> None:
-    report = ta.compact(residual(), inputs(), {}, time_limit=0.3).report
+    report = ta.compact(residual(), inputs(), {}, time_limit=20).report
     assert PRICES.predicted(report) == report.after.macs
 
 
 @pytest.mark.parametrize("kind", ["macs", "importance"])
 def test_targets_are_met(kind: str) -> None:
     model = residual()
-    out = ta.compact(model, inputs(), scores="l2", target={kind: 0.7}, time_limit=0.3)
+    out = ta.compact(model, inputs(), scores="l2", target={kind: 0.7}, time_limit=20)
     assert out.pruning is not None
     assert out.result.cost == 0
     if kind == "macs":
@@ -110,8 +110,8 @@ def test_targets_are_met(kind: str) -> None:
 
 def test_amount_is_the_plain_target() -> None:
     """One call does what two do."""
-    out = ta.compact(residual(), inputs(), scores="l1", target=0.4, time_limit=0.3)
-    masks = ta.prune_windows(residual(), inputs(), "l1", 0.4, time_limit=0.3).masks
+    out = ta.compact(residual(), inputs(), scores="l1", target=0.4, time_limit=20)
+    masks = ta.prune_windows(residual(), inputs(), "l1", 0.4, time_limit=20).masks
     assert out.pruning is not None
     for name, sides in masks.items():
         assert (out.pruning.masks[name]["input"] == sides["input"]).all()

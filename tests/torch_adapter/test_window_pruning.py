@@ -58,7 +58,7 @@ CASES = [(net, 1.0) for net in NETS] + [(net, 0.6) for net in (Dense, Inception,
 def test_no_copies(net: type[nn.Module], live: float) -> None:
     """An export copies no more than that of the model; it equals the masked model."""
     model = built(net)
-    found = ta.prune_windows(model, inputs(), "random", 0.5, live=live, time_limit=0.5, seed=3)
+    found = ta.prune_windows(model, inputs(), "random", 0.5, live=live, time_limit=20, seed=3)
     out = ta.compact(model, inputs(), found.masks, time_limit=5.0)
     whole = ta.compact(model, inputs(), {}, time_limit=5.0)
     assert out.result.cost == whole.result.cost
@@ -73,7 +73,7 @@ def test_as_good_as_unconstrained(net: type[nn.Module]) -> None:
     model = built(net)
     scores = ta.channel_scores(model, inputs(), "l2", side="input")
     masks = ta.prune(model, inputs(), scores, 0.5)
-    found = ta.prune_windows(model, inputs(), scores, 0.5, time_limit=0.5)
+    found = ta.prune_windows(model, inputs(), scores, 0.5, time_limit=20)
     kept = [
         sum(
             float(np.asarray(scores[name]["input"])[sides["input"]].sum())
@@ -88,7 +88,7 @@ def test_widths_are_those_of_prune() -> None:
     """Every layer drops the same share as with plain pruning."""
     model = built(Residual)
     masks = ta.prune(model, inputs(), "l1", 0.4)
-    found = ta.prune_windows(model, inputs(), "l1", 0.4, time_limit=0.5).masks
+    found = ta.prune_windows(model, inputs(), "l1", 0.4, time_limit=20).masks
     assert {name: each["input"].sum() for name, each in found.items()} == {
         name: each["input"].sum() for name, each in masks.items()
     }
@@ -97,7 +97,7 @@ def test_widths_are_those_of_prune() -> None:
 def test_least_live_is_agreement() -> None:
     """With no more live channels than windows are wide, all readers of a tensor keep the same."""
     model = built(Residual)
-    found = ta.prune_windows(model, inputs(), "random", 0.5, live=0.0, time_limit=0.5)
+    found = ta.prune_windows(model, inputs(), "random", 0.5, live=0.0, time_limit=20)
     readers = ("block.0.0", "block.1.0", "head")
     kept = {found.masks[name]["input"].tobytes() for name in readers}
     assert len(kept) == 1
@@ -106,7 +106,7 @@ def test_least_live_is_agreement() -> None:
 def test_shared_budget() -> None:
     """A budget in multiply-adds is kept, and every layer keeps something."""
     model = built(Residual)
-    found = ta.prune_windows(model, inputs(), "l2", 0.5, budget="macs", time_limit=0.5)
+    found = ta.prune_windows(model, inputs(), "l2", 0.5, budget="macs", time_limit=20)
     (budget,) = found.instance.budgets
     assert found.result.spent["all"] <= budget.limit
     assert all(each["input"].any() for each in found.masks.values())
@@ -115,7 +115,7 @@ def test_shared_budget() -> None:
 def test_both_sides() -> None:
     """Layers may choose what they write, too, and the export still copies nothing."""
     model = built(Residual)
-    found = ta.prune_windows(model, inputs(), "random", 0.5, side="both", time_limit=0.5)
+    found = ta.prune_windows(model, inputs(), "random", 0.5, side="both", time_limit=20)
     assert any("output" in sides for sides in found.masks.values())
     assert found.copies is not None
     assert found.copies.chosen == 0
@@ -141,7 +141,7 @@ def test_repairs_end_in_whole_layers(monkeypatch: pytest.MonkeyPatch) -> None:
         return found
 
     monkeypatch.setattr(CopyCounter, "count", suspicious)
-    found = ta.prune_windows(built(Residual), inputs(), "random", 0.5, time_limit=0.5)
+    found = ta.prune_windows(built(Residual), inputs(), "random", 0.5, time_limit=20)
     assert len(found.repairs) == 1
     assert "keep the same" in found.repairs[0]
     assert found.copies is not None
@@ -151,7 +151,7 @@ def test_repairs_end_in_whole_layers(monkeypatch: pytest.MonkeyPatch) -> None:
         "count",
         lambda self, masks: type(found.copies)(7 if masks else 0, ("block.1.0",), {}),
     )
-    found = ta.prune_windows(built(Residual), inputs(), "random", 0.5, time_limit=0.5)
+    found = ta.prune_windows(built(Residual), inputs(), "random", 0.5, time_limit=20)
     assert found.masks == {}
     assert found.importance == 1.0
 
