@@ -11,11 +11,11 @@ import numpy as np
 from reorder_solver.core.errors import InputError
 from reorder_solver.torch_adapter.budgets import Pool, dropped
 from reorder_solver.torch_adapter.joint import channels_of
-from reorder_solver.torch_adapter.layer_weights import groups_of, nonzero
+from reorder_solver.torch_adapter.layer_weights import groups_of
 from reorder_solver.torch_adapter.masks import masked, masked_with_kept
 from reorder_solver.torch_adapter.prunable import PrunableLayers
 from reorder_solver.torch_adapter.scores import WITHIN_LAYERS, GivenScores, score_table, scorer
-from reorder_solver.torch_adapter.weight_scores import Magnitude
+from reorder_solver.torch_adapter.weight_scores import Magnitude, Votes
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from reorder_solver.torch_adapter.connections import Channels
     from reorder_solver.torch_adapter.data_scores import Data, Loss
     from reorder_solver.torch_adapter.layer_weights import Side
-    from reorder_solver.torch_adapter.masks import DeclaredMasks, Kept, Masks
+    from reorder_solver.torch_adapter.masks import Kept, Masks
     from reorder_solver.torch_adapter.scores import Scores
 
 _SIDES: dict[str, tuple[Side, ...]] = {
@@ -362,7 +362,7 @@ def constrain(
     copied, declared = masked_with_kept(model, masks)
     layers = PrunableLayers(copied.eval(), example_inputs)
     joint = layers.joint()
-    votes = _Votes(declared)
+    votes = Votes(declared)
     whole = dict(masked(model).named_modules(remove_duplicate=False))
     norms = joint.scored(Magnitude(2), whole, "input")
     wanted = sum(joint.scored(votes, layers.modules, side) for side in _SIDES["both"])
@@ -382,20 +382,3 @@ def _drawn_side(name: str, seed: int) -> str:
     """One of the sides at random."""
     number = np.random.default_rng([seed, zlib.crc32(f"{name} side".encode())]).integers(3)
     return list(_SIDES)[int(number)]
-
-
-class _Votes:
-    """Score 1 for what a layer keeps, 0 for what it drops, declared or by exact zeros."""
-
-    def __init__(self, declared: DeclaredMasks) -> None:
-        self._declared = declared
-
-    def __call__(
-        self, name: str, module: nn.Module, channels: Channels, side: Side
-    ) -> npt.NDArray[np.float64]:
-        """One number per owner."""
-        masks = self._declared.inputs if side == "input" else self._declared.outputs
-        kept = masks.get(f"{name}.weight")
-        if kept is None:
-            kept = nonzero(module, side)
-        return (np.bincount(channels.owner, kept, channels.owners) > 0).astype(np.float64)

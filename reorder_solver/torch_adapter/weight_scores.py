@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from scipy.special import ndtri
 
-from reorder_solver.torch_adapter.layer_weights import channels_first, norms
+from reorder_solver.torch_adapter.layer_weights import channels_first, nonzero, norms
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from reorder_solver.torch_adapter.connections import Channels
     from reorder_solver.torch_adapter.layer_weights import Side
+    from reorder_solver.torch_adapter.masks import DeclaredMasks
 
     FloatArray = npt.NDArray[np.float64]
 
@@ -131,3 +132,18 @@ def _by_owner(by_feature: torch.Tensor, channels: Channels) -> torch.Tensor:
     rows = by_feature.new_zeros((channels.owners, int(counts.max(initial=0)), width))
     rows[torch.from_numpy(owners), torch.from_numpy(place)] = by_feature[torch.from_numpy(order)]
     return rows.flatten(1)
+
+
+class Votes:
+    """Score 1 for what a layer keeps, 0 for what it drops, declared or by exact zeros."""
+
+    def __init__(self, declared: DeclaredMasks) -> None:
+        self._declared = declared
+
+    def __call__(self, name: str, module: nn.Module, channels: Channels, side: Side) -> FloatArray:
+        """One number per owner."""
+        masks = self._declared.inputs if side == "input" else self._declared.outputs
+        kept = masks.get(f"{name}.weight")
+        if kept is None:
+            kept = nonzero(module, side)
+        return (np.bincount(channels.owner, kept, channels.owners) > 0).astype(np.float64)

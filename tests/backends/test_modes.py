@@ -20,8 +20,8 @@ from reorder_solver.backends.modes.many import ManyAccesses
 from reorder_solver.backends.modes.options import Option, options_of
 from reorder_solver.backends.modes.regions import Regions
 from reorder_solver.backends.modes.runs import RunSearch
+from reorder_solver.backends.modes.sequence_kernels import list_sequences
 from reorder_solver.backends.modes.single_cover import SingleCover
-from reorder_solver.backends.modes.slot_kernels import list_sequences
 from reorder_solver.backends.modes.slots import Cover, Runner, SlotSearch
 from reorder_solver.backends.modes.table import table_search
 from reorder_solver.backends.modes.vectors import Linear

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reorder_solver.backends.modes.slot_kernels import INFINITY, IntArray, compile_kernel
+from reorder_solver.backends.modes.kernels import INFINITY, IntArray, compile_kernel
 
 
 @compile_kernel

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reorder_solver.backends.modes.slot_kernels import IntArray, compile_kernel
+from reorder_solver.backends.modes.kernels import IntArray, compile_kernel
 
 #: A key is a set of classes and, in this many lowest bits, the class placed last.
 LAST_BITS = 6

@@ -102,6 +102,7 @@ class SlotSearch:
         self, sizes: Sequence[int], covers: Sequence[Cover], runners: Sequence[Runner]
     ) -> None:
         self._kernels: Any = import_module("reorder_solver.backends.modes.slot_kernels")
+        self._listing: Any = import_module("reorder_solver.backends.modes.sequence_kernels")
         self._covers, self._runners = tuple(covers), tuple(runners)
         self._classes = len(sizes)
         self._groups = groups_of(len(sizes), covers, runners)
@@ -175,9 +176,9 @@ class SlotSearch:
         """List the sequences that may cost less than `limit`; whether there was room for all."""
         covers = len(self._covers)
         prices = np.zeros((1 << covers, self._wanted.size), dtype=np.int64)
-        self._kernels.fill_set_prices(self._wanted, self._charges, prices)
+        self._listing.fill_set_prices(self._wanted, self._charges, prices)
         room = np.zeros((min(_MOST_SEQUENCES, _sequences(covers)), 2 * covers), dtype=np.int64)
-        count = self._kernels.list_sequences(
+        count = self._listing.list_sequences(
             self._wanted, prices, covers, self._doubled(limit), _MOST_BEGINNINGS, room
         )
         self._sequences = room[: max(count, 0)].copy()
@@ -223,8 +224,8 @@ class SlotSearch:
         kernels, slots = self._kernels, self._slots
         opened = np.zeros(slots, dtype=np.int64)
         prices = np.zeros((self._wanted.size, slots), dtype=np.int64)
-        kernels.open_sets(self._sequences[number], opened)
-        kernels.slot_prices(opened, self._wanted, self._charges, prices)
+        self._listing.open_sets(self._sequences[number], opened)
+        self._listing.slot_prices(opened, self._wanted, self._charges, prices)
         rest, equal = self._rest(), self._rest()
         kernels.fill_rest(prices, self._signatures, self._visit, rest)
         if slots <= _MERGED_SLOTS:
