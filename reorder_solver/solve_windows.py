@@ -102,10 +102,17 @@ class _Run:
     threads: int
     callback: Callable[[WindowsProgress], None] | None
     interrupted: bool = False
+    #: Whether the kernels were compiled in time; without them there are nested windows only.
+    compiled: bool = False
 
     def solve(self) -> WindowsResult:
         from reorder_solver.windows.compile import compile_windows, joined, pieces
+        from reorder_solver.windows.warm_up import kernels_ready
 
+        try:
+            self.compiled = kernels_ready(self.deadline)
+        except KeyboardInterrupt:
+            self.interrupted = True
         parts = pieces(compile_windows(self.instance))
         sizes = [_weight(piece.model) for piece in parts]
         solved: list[tuple[Piece, WindowsSolution]] = []
@@ -185,6 +192,8 @@ class _Run:
             deadline = Deadline(0)
         left = None if deadline.remaining == np.inf else deadline.remaining
         bound = total_scores(model)
+        if not self.compiled:
+            return replace(nested_windows(model) or WindowsSolution(None, bound), upper_bound=bound)
         search = Search(model, self.seed)
         exact = self.backend == "exact" or (self.backend == "auto" and _weight(model) <= _SMALL)
         done = sum(one.value or 0 for _, one in before)

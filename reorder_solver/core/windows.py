@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -181,7 +182,7 @@ class ScoredAccess:
         if self.minimum > most:
             raise InstanceError(f"minimum {self.minimum} is more than the {most} it can have")
         if self.gather is not None:
-            gather = tuple(self.gather)
+            gather = tuple(self.gather) if isinstance(self.gather, Iterable) else ()
             if len(gather) != 2:
                 raise InstanceError("gather must be two prices: fixed, and per channel")
             object.__setattr__(self, "gather", tuple(_cost(price, "gather") for price in gather))

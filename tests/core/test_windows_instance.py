@@ -166,6 +166,7 @@ def test_overdrawn_budget(instance: WindowsInstance, result: WindowsResult) -> N
         (lambda: _access(minimum=5), "minimum 5"),
         (lambda: _access(minimum=2, maximum=1), "minimum 2"),
         (lambda: _access(gather=(1,)), "two prices"),
+        (lambda: _access(gather=5), "two prices"),
         (lambda: _access(cost=-1), "cost"),
         (lambda: Budget("b", -1), "limit"),
     ],
