@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from reorder_solver.backends.base import Answer, Backend, Task
 from reorder_solver.backends.registry import make_backend
@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     from reorder_solver.core.proof import ComponentPart
     from reorder_solver.presolve import Cost, Orders, Problem
 
-#: A member, and its share of the time that is left when its turn comes.
-Turn: TypeAlias = tuple[Backend, float]
-
-
 #: With more classes, runs are for ``large-runs``.
 _LARGE = 4096
+
+
+class Turn(NamedTuple):
+    """A member, its share of the time that is left when its turn comes, and if it proves."""
+
+    member: Backend
+    share: float
+    proves: bool = False
 
 
 class Portfolio(Backend):
@@ -36,14 +40,19 @@ class Portfolio(Backend):
         """Return the best orders and bound that the members found."""
         best = _Best(task)
         reason = StopReason.FINISHED
-        for member, share in _turns(task.problem):
+        is_cut = False
+        for member, share, proves in _turns(task.problem):
             deadline = task.deadline if share == 1.0 else task.deadline.share(share)
             answer = member.solve(replace(task, start=best.orders, deadline=deadline))
             reason = answer.stop_reason
+            is_cut |= proves and reason is StopReason.TIME_LIMIT
             if best.take(answer):
                 return Answer(best.orders, best.bound or 0, StopReason.PROVEN, proof=best.proof)
             if task.deadline.expired:
                 break
+        if is_cut:
+            # Its share was too small: what other components leave of the time is for this one.
+            reason = StopReason.TIME_LIMIT
         return Answer(best.orders, best.bound, reason, proof=best.proof)
 
 
@@ -53,17 +62,17 @@ def _turns(problem: Problem) -> Iterator[Turn]:
         # Makes a better start of its own, in less time.
         large = make_backend("large-runs")
         if large.supports(problem) is None:
-            yield large, 1.0
+            yield Turn(large, 1.0, proves=True)
             return
-    yield make_backend("greedy"), 0.5
-    yield make_backend("upscale"), 0.1
+    yield Turn(make_backend("greedy"), 0.5)
+    yield Turn(make_backend("upscale"), 0.1)
     if problem.objective is Objective.RUNS:
         yield from _runs_turns(problem)
     elif problem.objective is Objective.LATENCY:
         yield from _latency_turns()
     else:
-        yield make_backend("exact"), 0.9
-        yield make_backend("local_search"), 1.0
+        yield Turn(make_backend("exact"), 0.9, proves=True)
+        yield Turn(make_backend("local_search"), 1.0)
 
 
 def _runs_turns(problem: Problem) -> Iterator[Turn]:
@@ -72,18 +81,18 @@ def _runs_turns(problem: Problem) -> Iterator[Turn]:
 
     exact, small, bound = make_backend("branch-and-cut"), make_backend("subset-dp"), SequenceBound()
     if exact.supports(problem) is None:
-        yield exact, 1.0
+        yield Turn(exact, 1.0, proves=True)
     elif small.supports(problem) is None:
-        yield small, 0.7
+        yield Turn(small, 0.7, proves=True)
     elif bound.supports(problem) is None:
-        yield make_backend("local_search"), 0.4
-        yield bound, 1.0
-    yield make_backend("local_search"), 1.0
+        yield Turn(make_backend("local_search"), 0.4)
+        yield Turn(bound, 1.0, proves=True)
+    yield Turn(make_backend("local_search"), 1.0)
 
 
 def _latency_turns() -> Iterator[Turn]:
-    yield make_backend("modes"), 0.9
-    yield make_backend("local_search"), 1.0
+    yield Turn(make_backend("modes"), 0.9, proves=True)
+    yield Turn(make_backend("local_search"), 1.0)
 
 
 @dataclass(slots=True)
