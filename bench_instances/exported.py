@@ -1,8 +1,8 @@
 """Instances exported from networks (needs torch): from a description to the same file again.
 
 For an architecture with random weights the description says everything. For a trained network
-there is :func:`add_instance`, which takes the model and its masks; its file cannot be made again
-from the manifest alone, and is only checked against its digest.
+there is :func:`add_instance`, which takes the model and its masks; its file can be made again only
+with the same weights (``export_trained.py``).
 """
 
 from __future__ import annotations

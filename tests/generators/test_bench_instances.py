@@ -189,3 +189,41 @@ def test_adding_the_instance_of_a_model(tmp_path: Path, monkeypatch: pytest.Monk
     assert entry["digest"] == rs.digest(instance)
     assert all(access.prices is not None for access in instance.accesses)
     assert regenerate.differences() == []
+
+
+@pytest.mark.slow
+def test_exports_of_trained_networks_are_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same weights give the same files; a spoilt file and other weights are both said."""
+    for package in ("torch", "torchvision", "mlxtend", "safetensors"):
+        pytest.importorskip(package)
+    from reorder_solver.experiments.architectures import ARCHITECTURES, build
+    from reorder_solver.experiments.checkpoints import Trained, path_of, save
+
+    exported, regenerate = _module("exported"), _module("regenerate")
+    export_trained = _module("export_trained")
+    for module in (exported, regenerate, export_trained):
+        monkeypatch.setattr(module, "FOLDER", tmp_path)
+    monkeypatch.setattr(regenerate, "MANIFEST", tmp_path / "manifest.json")
+    regenerate.MANIFEST.write_text(regenerate.manifest_text([]), encoding="utf-8")
+    one = {"residual": ARCHITECTURES["residual"]}
+    monkeypatch.setattr(export_trained, "ARCHITECTURES", one)
+    path = path_of(tmp_path, "residual", "mnist", 0)
+
+    def trained(seed: int) -> None:
+        facts = Trained("residual", "mnist", 0, 1, 1, 28, 10, 0.5, "0", "0", 0.0)
+        path.unlink(missing_ok=True)
+        save(build("residual", 1, 28, 10, seed), facts, path)
+
+    trained(seed=0)
+    assert export_trained.main([str(tmp_path)]) == 0
+    files = [entry["file"] for entry in regenerate.entries_now()]
+    assert files == ["trained/residual-l2-0.50.json.gz", "trained/residual-taylor-0.50.json.gz"]
+    assert export_trained.main([str(tmp_path), "--check"]) == 0
+    (tmp_path / files[0]).write_bytes((tmp_path / files[1]).read_bytes())
+    assert export_trained.main([str(tmp_path), "--check"]) == 1
+    assert f"{files[0]}: differs" in capsys.readouterr().out
+    trained(seed=1)
+    assert export_trained.main([str(tmp_path), "--check"]) == 1
+    assert f"{files[0]}: of weights" in capsys.readouterr().out
