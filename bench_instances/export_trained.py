@@ -13,6 +13,7 @@ ones are said to be.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
                     "seed": SEED,
                     "epochs": trained.epochs,
                     "top1": round(trained.accuracy, 4),
-                    "weights": subject.digest,
+                    "weights": weights_digest(subject.model),
                     "score": score,
                     "amount": AMOUNT,
                     "versions": {"torch": trained.torch, "reorder-solver": trained.version},
@@ -78,6 +79,15 @@ def file_of(architecture: str, score: str) -> str:
     return f"trained/{architecture}-{score}-{AMOUNT:.2f}.json.gz"
 
 
+def weights_digest(model: torch.nn.Module) -> str:
+    """Of all parameters and buffers; that of a checkpoint's file covers the time it took, too."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
 def pruned(subject: Subject) -> list[tuple[str, Any, Any]]:
     """Score, example images and masks."""
     images = subject.inputs(2)
@@ -91,12 +101,13 @@ def pruned(subject: Subject) -> list[tuple[str, Any, Any]]:
 def differing(subject: Subject) -> list[str]:
     """Files of a network that differ from what its weights give, or are of other weights."""
     entries = {entry["file"]: entry for entry in entries_now()}
+    here = weights_digest(subject.model)
     found = []
     for score, images, masks in pruned(subject):
         file = file_of(subject.architecture, score)
         source = entries[file]["source"]
-        if source["weights"] != subject.digest:
-            found.append(f"{file}: of weights {source['weights']}, here are {subject.digest}")
+        if source["weights"] != here:
+            found.append(f"{file}: of weights {source['weights']}, here are {here}")
             continue
         again = described_instance(subject.model, images, masks, instance_name(file), source)
         if instance_to_json(again) != content(FOLDER / file):

@@ -35,6 +35,8 @@ EXCEPTIONS = (
     Exception_("docs/zero-copy-pruning.md", "windows pareto", "a solve per point", slow=True),
     Exception_("bench_instances/README.md", "export_networks.py", "exports for many minutes"),
     Exception_("bench_instances/README.md", "best_known.py", "solves for many minutes"),
+    Exception_("bench_instances/README.md", "reorder-solver train", "trains networks for minutes"),
+    Exception_("bench_instances/README.md", "export_trained.py", "needs the trained networks"),
     Exception_("docs/peers.md", "reorder-solver bench", "solves for many minutes"),
     Exception_("docs/reproduce.md", "reorder-solver reproduce", "trains networks for hours"),
     Exception_("docs/peers.md", "apple_upscale.py", "needs a package under Apple's licence"),
