@@ -111,6 +111,13 @@ def amounts(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple
     help="How often each export is timed.",
 )
 @click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Images that an export is given at a time while it is timed.",
+)
+@click.option(
     "--time-limit",
     type=click.FloatRange(min=0.1),
     default=5.0,
@@ -151,6 +158,7 @@ def command(
     methods: tuple[str, ...],
     statistics: tuple[str, ...],
     rounds: int,
+    batch: int,
     time_limit: float,
     compiled: bool,
     available: bool,
@@ -193,6 +201,7 @@ def command(
                     rounds=rounds,
                     time_limit=time_limit,
                     compiled=compiled,
+                    batch=batch,
                 )
         written: list[Path] = []
         if "tables" in stages:

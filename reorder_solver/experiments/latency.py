@@ -37,8 +37,9 @@ def run_latency(
     rounds: int = 50,
     time_limit: float = 5.0,
     compiled: bool = True,
+    batch: int = 1,
 ) -> int:
-    """Add what is missing of a network's latencies: batch 1, one thread.
+    """Add what is missing of a network's latencies, on one thread.
 
     Parameters
     ----------
@@ -53,6 +54,8 @@ def run_latency(
         Seconds for the solver, per export.
     compiled : bool
         Time them under ``torch.compile`` as well, where that works.
+    batch : int
+        Images at a time.
 
     Returns
     -------
@@ -61,9 +64,14 @@ def run_latency(
     """
     added = 0
     pruner: Pruner | None = None
-    inputs = subject.inputs(2)
+    inputs, timed = subject.inputs(2), subject.inputs(batch)
     for point in _points(grid):
-        settings = {"rounds": rounds, "time_limit": time_limit, "compile": compiled}
+        settings = {
+            "rounds": rounds,
+            "time_limit": time_limit,
+            "compile": compiled,
+            "batch": batch,
+        }
         key = _configuration(subject, point, grid.methods, settings)
         if key in rows or not subject.suits(point["score"]):
             continue
@@ -77,7 +85,7 @@ def run_latency(
             **point,
         )
         exports = _exports(task, grid.methods, time_limit)
-        rows.add(key, measured(subject.model, exports, inputs[:1], rounds, compiled=compiled))
+        rows.add(key, measured(subject.model, exports, timed, rounds, compiled=compiled))
         added += 1
     return added
 

@@ -50,26 +50,30 @@ class Pairs:
     key: Operand
     into_softmax: bool
 
-    def wanted(self, facts: Facts, alive: BoolArray) -> BoolArray:
+    def wanted(self, facts: Facts, alive: BoolArray, least: int = 1) -> BoolArray:
         """By head the features that are multiplied, equally many in each that is alive."""
         query = facts.constants(self.query.value)[self.query.heads.labels]
         key = facts.constants(self.key.value)[self.key.heads.labels]
         idle = (query == 0) | (key == 0)
         if self.into_softmax:
             idle |= ~np.isnan(key)
-        return even(~idle & alive[:, None], alive)
+        return even(~idle & alive[:, None], alive, least)
 
-    def needs(self, facts: Facts, alive: BoolArray) -> list[tuple[Value, BoolArray]]:
+    def needs(
+        self, facts: Facts, alive: BoolArray, least: int = 1
+    ) -> list[tuple[Value, BoolArray]]:
         """Their channels."""
-        wanted = self.wanted(facts, alive)
+        wanted = self.wanted(facts, alive, least)
         return [
             (one.value, marked(one.value.channels, one.heads.labels[wanted]))
             for one in (self.query, self.key)
         ]
 
-    def get(self, emitter: Emitter, alive: BoolArray) -> tuple[fx.Node, fx.Node]:
+    def get(
+        self, emitter: Emitter, alive: BoolArray, least: int = 1
+    ) -> tuple[fx.Node, fx.Node]:
         """Both, with these features alone."""
-        wanted = self.wanted(emitter.facts, alive)
+        wanted = self.wanted(emitter.facts, alive, least)
         query, key = (
             one.get(chosen_labels(one.heads.labels, wanted), emitter)
             for one in (self.query, self.key)
@@ -185,7 +189,25 @@ class Weighted(Operation):
         alive = any_of(by_head)
         if self.pairs is None and live.any():
             alive = np.ones_like(alive)
-        return self._outputs(even(by_head, alive))
+        return self._outputs(even(by_head, alive, self._least(facts, alive)))
+
+    def _least(self, facts: Facts, alive: BoolArray) -> int:
+        """Features that values keep at least.
+
+        PyTorch's fused attention takes queries, keys and values of one width alone; what it
+        falls back to is slower than a few features of zeros.
+        """
+        if self.pairs is None or not alive.any():
+            return 1
+        wanted = self.pairs.wanted(facts, alive)
+        one_width = wanted.shape[1] == self.values.heads.labels.shape[1]
+        return int(wanted[alive][0].sum()) if one_width else 1
+
+    def _width(self, by_head: BoolArray) -> int:
+        """Features that queries and keys keep at least, for the same reason."""
+        assert self.pairs is not None
+        one_width = self.pairs.query.heads.labels.shape[1] == by_head.shape[1]
+        return int(by_head.sum(axis=1).max()) if one_width else 1
 
     def needs(self, live: BoolArray, facts: Facts) -> list[tuple[Value, BoolArray]]:
         """The values of these features, and what their heads attend by."""
@@ -193,7 +215,7 @@ class Weighted(Operation):
         labels = self.values.heads.labels[by_head]
         found = [(self.values.value, marked(self.values.value.channels, labels))]
         if self.pairs is not None:
-            found += self.pairs.needs(facts, any_of(by_head))
+            found += self.pairs.needs(facts, any_of(by_head), self._width(by_head))
         return found
 
     def lower(self, sequence: IndexArray, emitter: Emitter) -> fx.Node:
@@ -205,15 +227,16 @@ class Weighted(Operation):
         if self.pairs is None:
             node = emitter.call(self.call, {self.place: values})
         else:
-            node = self._attention(values, any_of(by_head), emitter)
+            node = self._attention(values, by_head, emitter)
         node = self.gathered.put(node, int(by_head.sum()), emitter)
         places = np.argsort(self.gathered.labels)
         order = places[np.flatnonzero(by_head.ravel())]
         return emitter.select(node, self.output.flow, order, sequence)
 
-    def _attention(self, values: fx.Node, alive: BoolArray, emitter: Emitter) -> fx.Node:
+    def _attention(self, values: fx.Node, by_head: BoolArray, emitter: Emitter) -> fx.Node:
         assert self.pairs is not None
-        query, key = self.pairs.get(emitter, alive)
+        alive = any_of(by_head)
+        query, key = self.pairs.get(emitter, alive, self._width(by_head))
         settings = dict(self.settings)
         if self.mask is not None:
             mask = emitter.original(self.mask)

@@ -248,12 +248,12 @@ class _Cut:
         return self.blocks.unstack(stacked[groups, rows, columns])
 
 
-def even(wanted: BoolArray, alive: BoolArray | None = None) -> BoolArray:
-    """The least superset with equally many members, at least one, in each row that is alive."""
+def even(wanted: BoolArray, alive: BoolArray | None = None, least: int = 1) -> BoolArray:
+    """The least superset with equally many members, no fewer than given, in each row alive."""
     rows = any_of(wanted) if alive is None else alive
     if not rows.any():
         return np.zeros_like(wanted)
-    most = max(1, int(wanted[rows].sum(axis=1).max()))
+    most = max(least, int(wanted[rows].sum(axis=1).max()))
     ranks = np.argsort(np.argsort(~wanted, axis=1, kind="stable"), axis=1, kind="stable")
     evened: BoolArray = (ranks < most) & rows[:, None]
     return evened

@@ -155,18 +155,60 @@ def test_attention_is_exported_right(name: str) -> None:
     assert_constants_are(extraction, sample(2, 6, 5))
 
 
-@pytest.mark.parametrize("name", sorted(STEPS.keys() - {"one_head", "sequence_first"}))
+@pytest.mark.parametrize("name", ["written_out", "interleaved", "einstein"])
 def test_features_of_values_go_head_by_head(name: str) -> None:
     """Each head keeps as many as the projection wants of the one of which it wants most."""
     net = prepare(Block(STEPS[name]))
-    projection = {"module": "attention", "sequence_first": "sequence"}.get(name)
-    layer = net.proj if projection is None else getattr(net, projection).out_proj
     with torch.no_grad():
-        layer.weight[:, [0, 5, 9, 10, 11]] = 0
+        net.proj.weight[:, [0, 5, 9, 10, 11]] = 0
     extraction = assert_exports_are_right(net, sample(2, 6, 5))
     (operation,) = operations_of(extraction, Weighted)
     live = facts_of(extraction).live(operation.output)
     assert live.reshape(HEADS, EACH).sum(1).tolist() == [3, 3, 3]
+
+
+def attention_widths(extraction: ta.Extraction) -> list[int]:
+    """Features of queries, keys and values that the export gives to the fused operator."""
+    found: list[int] = []
+    original = F.scaled_dot_product_attention
+
+    def spy(*operands: torch.Tensor, **settings: object) -> torch.Tensor:
+        found.extend(each.shape[-1] for each in operands[:3])
+        return original(*operands, **settings)
+
+    export = ta.apply(extraction, rs.Layout.identity(extraction.instance))
+    for node in export.graph.nodes:
+        if "scaled_dot_product_attention" in str(node.target):
+            node.target = spy
+    export.recompile()
+    export(sample(2, 6, 5))
+    return found
+
+
+@pytest.mark.parametrize("name", ["fused", "masked", "causal", "convolved", "module"])
+@pytest.mark.parametrize(("zeros", "width"), [(0, EACH), (1, 3), (3, 2)])
+def test_fused_attention_keeps_one_width(name: str, zeros: int, width: int) -> None:
+    """Of queries, keys and values, as PyTorch has no fast kernel for others."""
+    net = prepare(Block(STEPS[name]))
+    layer = net.attention.out_proj if name == "module" else net.proj
+    features = np.arange(WIDTH).reshape(HEADS, EACH)
+    with torch.no_grad():
+        layer.weight[:, features[:, :2].ravel()] = 0
+        for parameter in queries_of(net, name):
+            parameter[torch.from_numpy(features[:, :zeros].ravel())] = 0
+    extraction = assert_exports_are_right(net, sample(2, 6, 5))
+    assert attention_widths(extraction) == [width] * 3
+
+
+def queries_of(net: Block, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weight and bias of the layer that makes the queries."""
+    if name == "causal":
+        return net.q.weight, net.q.bias
+    if name == "convolved":
+        return net.image_q.weight, net.image_q.bias
+    if name == "module":
+        return net.attention.in_proj_weight, net.attention.in_proj_bias
+    return net.qkv.weight, net.qkv.bias
 
 
 @pytest.mark.parametrize("name", ["fused", "masked", "causal", "convolved", "module"])
