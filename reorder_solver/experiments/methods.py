@@ -95,11 +95,15 @@ class ZeroCopy:
     live : float
         Share of the channels of each tensor that may be in any window; see
         :func:`~reorder_solver.torch_adapter.prune_windows`.
+    slack : float
+        Instead: share of what layers drop that may be in other layers' windows all the same. 0
+        makes all layers on a tensor keep the same.
     time_limit : float
         Seconds for each solve.
     """
 
     live: float = 1.0
+    slack: float = 1.0
     time_limit: float = 5.0
 
     def __call__(self, task: Task) -> Masks:
@@ -114,7 +118,8 @@ class ZeroCopy:
         scores = task.scores
         if shared and task.score in WITHIN_LAYERS:
             scores = over_means(scores)
-        demand = demanded(task.amount, "channels" if shared else "layer", self.live)
+        live = min(self.live, 1 - task.amount * (1 - self.slack))
+        demand = demanded(task.amount, "channels" if shared else "layer", live)
         return found[task.side].prune(scores, demand, check=False).masks
 
 
@@ -127,6 +132,9 @@ METHODS: dict[str, Callable[[Task], Masks]] = {
     "zero-copy": ZeroCopy(),
     "zero-copy-live-0.75": ZeroCopy(0.75),
     "zero-copy-live-0.5": ZeroCopy(0.5),
+    "zero-copy-slack-0.5": ZeroCopy(slack=0.5),
+    "zero-copy-slack-0.25": ZeroCopy(slack=0.25),
+    "zero-copy-slack-0": ZeroCopy(slack=0.0),
 }
 
 

@@ -8,6 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reorder_solver.experiments.fronts import points
+from reorder_solver.experiments.latency_tables import (
+    copies_section,
+    flat_latency,
+    front_figures,
+    front_section,
+    ratio_section,
+)
+from reorder_solver.experiments.markdown import markdown
 from reorder_solver.experiments.summary import curve, gain, grouped, paired
 from reorder_solver.formats.files import write_bytes
 from reorder_solver.plot.curves import Curve, curves_picture
@@ -57,7 +66,7 @@ def write_tables(rows: Sequence[Row], folder: Path) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     accuracy = [row for row in rows if row["stage"] == "accuracy"]
-    latency = [flat for row in rows if row["stage"] == "latency" for flat in _flat_latency(row)]
+    latency = [flat for row in rows if row["stage"] == "latency" for flat in flat_latency(row)]
     pairs = {pair: paired(accuracy, *pair) for pair in _PAIRS}
     gains = [
         {**row, "ahead_method": names[0], "behind_method": names[1]}
@@ -70,6 +79,7 @@ def write_tables(rows: Sequence[Row], folder: Path) -> list[Path]:
             written.append(folder / f"{name}.csv")
             write_bytes(written[-1], _csv(table))
     written += _figures(accuracy, folder)
+    written += front_figures(points(accuracy, latency), folder)
     written.append(folder / "report.md")
     write_bytes(written[-1], report(accuracy, latency).encode())
     return written
@@ -85,7 +95,10 @@ def report(accuracy: Sequence[Row], latency: Sequence[Row]) -> str:
             title = f"{ahead} minus {behind}, {side} side, {budget} budget, statistics {statistics}"
             lines += _gain_section(found, title)
     lines += _way_section(accuracy)
-    return "\n".join([*lines, *_latency_section(latency)]) + "\n"
+    lines += copies_section(latency)
+    lines += ratio_section(latency)
+    lines += front_section(points(accuracy, latency))
+    return "\n".join(lines) + "\n"
 
 
 def _networks(rows: Sequence[Row]) -> list[str]:
@@ -96,7 +109,7 @@ def _networks(rows: Sequence[Row]) -> list[str]:
         by_seed = {row["seed"]: 100 * row["unpruned"] for row in here}
         numbers = list(by_seed.values())
         table.append([name, data, _spread(numbers), str(len(numbers))])
-    return ["## Networks", "", *_markdown(["network", "data", "top-1, %", "seeds"], table), ""]
+    return ["## Networks", "", *markdown(["network", "data", "top-1, %", "seeds"], table), ""]
 
 
 def _gain_section(pairs: list[Row], title: str) -> list[str]:
@@ -127,7 +140,7 @@ def _gain_section(pairs: list[Row], title: str) -> list[str]:
                 ]
             )
         heads = [what, *(f"{each:g}" for each in amounts), "mean", "behind"]
-        lines += [*_markdown(heads, table), ""]
+        lines += [*markdown(heads, table), ""]
     losing = [
         (gain(here).mean, *key)
         for key, here in grouped(pairs, lambda pair: (pair["architecture"], pair["score"])).items()
@@ -161,7 +174,7 @@ def _way_section(accuracy: Sequence[Row]) -> list[str]:
             lines += [
                 f"## From constrained (0 %) to unconstrained (100 %), {title}",
                 "",
-                *_markdown(["network", *_WAY, "zero-copy is at"], table),
+                *markdown(["network", *_WAY, "zero-copy is at"], table),
                 "",
             ]
     return lines
@@ -177,66 +190,6 @@ def _while_useful(pairs: list[Row]) -> list[str]:
         f"Where the better of the two keeps at least half of the unpruned top-1: {found.mean:+.1f} "
         f"points, behind in {found.behind} of {found.count}."
     ]
-
-
-def _latency_section(rows: Sequence[Row]) -> list[str]:
-    lines: list[str] = []
-    for (kind, side, budget), here in grouped(
-        rows, lambda row: (row["kind"], row["side"], row["budget"])
-    ).items():
-        exports = list(dict.fromkeys(row["export"] for row in here))
-        table = []
-        for name, network in grouped(here, lambda row: row["architecture"]).items():
-            by_export = grouped(network, lambda row: row["export"])
-            table.append([name, *(_ratio(by_export.get(each, [])) for each in exports)])
-        by_export = grouped(here, lambda row: row["export"])
-        table.append(["all", *(_ratio(by_export.get(each, [])) for each in exports)])
-        lines += [
-            f"## Latency over that of the naive export, {kind}, {side} side, {budget} budget",
-            "",
-            "Geometric mean (least to greatest) of ratios of medians.",
-            "",
-            *_markdown(["network", *exports], table),
-            "",
-        ]
-    return lines
-
-
-def _ratio(rows: Sequence[Row]) -> str:
-    if not rows:
-        return ""
-    ratios = np.array([row["of_naive"] for row in rows])
-    return f"{np.exp(np.log(ratios).mean()):.3f} ({ratios.min():.3f}-{ratios.max():.3f})"
-
-
-def _flat_latency(row: Row) -> list[Row]:
-    """One row per export and way of running it."""
-    common = {
-        key: row[key]
-        for key in ("data", "architecture", "seed", "score", "side", "budget", "amount", "rounds")
-    }
-    found: list[Row] = []
-    for kind in ("eager", "compiled"):
-        for export, times in row.get(kind, {}).items():
-            if export == "failed":
-                continue
-            low, middle, high = times["ms"]
-            least, ratio, most = times["of_naive"]
-            found.append(
-                {
-                    **common,
-                    "kind": kind,
-                    "export": export,
-                    "ms": middle,
-                    "ms_low": low,
-                    "ms_high": high,
-                    "of_naive": ratio,
-                    "of_naive_low": least,
-                    "of_naive_high": most,
-                    **row["copies"].get(export, {}),
-                }
-            )
-    return found
 
 
 def _figures(accuracy: Sequence[Row], folder: Path) -> list[Path]:
@@ -282,11 +235,6 @@ def _setting(row: Row) -> tuple[str, str, str]:
 def _spread(numbers: Sequence[float]) -> str:
     deviation = np.std(numbers, ddof=1) if len(numbers) > 1 else 0.0
     return f"{np.mean(numbers):.1f} ± {deviation:.1f}"
-
-
-def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    rule = ["---", *(["---:"] * (len(heads) - 1))]
-    return [f"| {' | '.join(cells)} |" for cells in (heads, rule, *rows)]
 
 
 def _csv(rows: Sequence[dict[str, Any]]) -> bytes:
