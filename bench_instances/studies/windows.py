@@ -2,13 +2,14 @@
 
     python bench_instances/studies/windows.py
     python bench_instances/studies/windows.py --networks resnet18 googlenet --time-limit 20
+    python bench_instances/studies/windows.py --networks --checkpoints ~/.cache/reorder-solver
     python bench_instances/studies/windows.py --large
 
 For each instance: the share that windows retain of what separates constrained pruning (all layers
 on a tensor keep the same channels) from unconstrained pruning (each keeps its own best), the gap
 to the proven bound, and the time. Generated instances have correlated scores; those of networks
-have the norms of the weights of each layer's input channels (random weights, as torchvision
-initialises them, unless --pretrained). --large adds 4096 channels with 64 accesses.
+are what prune_windows solves for the norms of their weights (random, as torchvision initialises
+them, unless --pretrained; or of checkpoints). --large adds 4096 channels with 64 accesses.
 """
 
 from __future__ import annotations
@@ -19,22 +20,29 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+import torchvision
 from study import Row, add_output, progress, save, show
 
 import reorder_solver as rs
 from reorder_solver.core.verify_windows import verify_windows
-from reorder_solver.core.windows import (
-    Budget,
-    ScoredAccess,
-    ScoredPart,
-    ScoredTensor,
-    WindowsInstance,
-)
+from reorder_solver.experiments.checkpoints import load
 from reorder_solver.formats import write_windows_instance
 from reorder_solver.generators import generate_windows
+from reorder_solver.torch_adapter.window_pruning import WindowPruner, demanded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from torch import nn
+
+    from reorder_solver.core.windows import WindowsInstance
+
+NETWORKS = (
+    "resnet18", "resnet50", "mobilenet_v2", "densenet121", "googlenet", "efficientnet_b0",
+    "squeezenet1_1", "alexnet", "vgg11_bn", "densenet201", "efficientnet_v2_s", "inception_v3",
+    "regnet_y_400mf",
+)  # fmt: skip
 
 _COLUMNS = {
     "instance": "instance",
@@ -47,21 +55,20 @@ _COLUMNS = {
     "seconds": "seconds",
     "status": "status",
 }
-_LARGEST_SCORE = 1_000_000
 
 
 def unconstrained(instance: WindowsInstance) -> int:
-    """What accesses retain that each select their own best channels."""
-    limits = {budget.id: budget.limit for budget in instance.budgets}
-    total = 0
+    """What is retained if every budget takes its best channels."""
+    scores: dict[str, list[np.ndarray]] = {budget.id: [] for budget in instance.budgets}
     for access in instance.accesses:
-        scores = np.sort(np.concatenate([part.scores for part in access.parts]))[::-1]
-        total += int(scores[: limits[access.budget]].sum())
-    return total
+        scores[access.budget] += [part.scores for part in access.parts]
+    best = {name: np.sort(np.concatenate(each))[::-1] for name, each in scores.items() if each}
+    limits = {budget.id: budget.limit for budget in instance.budgets}
+    return sum(int(each[: limits[name]].sum()) for name, each in best.items())
 
 
 def constrained(instance: WindowsInstance, keep: float) -> int:
-    """What they retain when every tensor keeps one set of channels, those of most importance."""
+    """What is retained if every tensor keeps one set of channels, those of most importance."""
     worth = {one.id: np.zeros(one.channels, dtype=np.int64) for one in instance.tensors}
     for access in instance.accesses:
         for part in access.parts:
@@ -71,7 +78,7 @@ def constrained(instance: WindowsInstance, keep: float) -> int:
 
 def kept(channels: int, keep: float) -> int:
     """How many channels of a tensor are kept."""
-    return max(1, int(keep * channels + 0.5))
+    return max(1, channels - int((1 - keep) * channels))
 
 
 def generated(large: bool) -> Iterator[tuple[WindowsInstance, float]]:
@@ -85,64 +92,30 @@ def generated(large: bool) -> Iterator[tuple[WindowsInstance, float]]:
         yield made.replace(name="64x4096, correlation 0.5"), 0.5
 
 
-def of_network(name: str, score: str, keep: float, pretrained: bool) -> WindowsInstance:
-    """The windows instance that the norms of a torchvision model's layers pose."""
-    import torch
-    import torchvision
-
-    from reorder_solver.torch_adapter.connections import connections
-    from reorder_solver.torch_adapter.weight_scores import Magnitude
-
-    torch.manual_seed(0)
-    weights = "DEFAULT" if pretrained else None
-    model = torchvision.models.get_model(name, weights=weights).eval()
-    scorer = Magnitude({"l1": 1, "l2": 2}[score])
-    tensors: dict[str, ScoredTensor] = {}
-    accesses: list[ScoredAccess] = []
-    budgets: list[Budget] = []
-    for one in connections(model, torch.zeros(1, 3, 224, 224)):
-        if not one.reads.free:
-            continue
-        parts = _parts(
-            one.reads.tensor,
-            one.reads.channel,
-            scorer(one.module, model.get_submodule(one.module), one.reads, "input"),
-        )
-        if parts is None:
-            continue
-        key = one.module if one.module not in {each.id for each in accesses} else ""
-        if not key:
-            continue
-        for part in parts:
-            tensors.setdefault(part.tensor, ScoredTensor(part.tensor, part.scores.size))
-        accesses.append(ScoredAccess(key, parts, key))
-        budgets.append(Budget(key, sum(kept(part.scores.size, keep) for part in parts)))
-    widths: dict[str, int] = {part.tensor: part.scores.size for a in accesses for part in a.parts}
-    used = tuple(ScoredTensor(tensor, width) for tensor, width in widths.items())
-    label = f"{name}/{score}-{keep:.2f}"
-    return WindowsInstance(label, used, tuple(accesses), tuple(budgets))
+def of_network(
+    model: nn.Module, inputs: torch.Tensor, name: str, scores: Sequence[str], keeps: Sequence[float]
+) -> Iterator[tuple[WindowsInstance, float]]:
+    """The windows instances that zero-copy pruning of a model poses."""
+    pruner = WindowPruner(model, inputs)
+    for score in scores:
+        table = pruner.scores(score)
+        for keep in keeps:
+            instance = pruner.problem(table, demanded(1 - keep)).instance
+            yield instance.replace(name=f"{name}/{score}-{keep:.2f}"), keep
 
 
-def _parts(
-    tensors: Sequence[str], channels: np.ndarray, scores: np.ndarray
-) -> tuple[ScoredPart, ...] | None:
-    """Whole tensors laid end to end; None where the layer reads anything else."""
-    names = list(dict.fromkeys(tensors))
-    where = np.array([names.index(each) for each in tensors])
-    if (np.diff(where) < 0).any():
-        return None
-    top = float(scores.max(initial=0.0)) or 1.0
-    whole = np.rint(scores / top * _LARGEST_SCORE).astype(np.int64)
-    parts = []
-    for index, name in enumerate(names):
-        mine = np.flatnonzero(where == index)
-        order = channels[mine]
-        if sorted(order.tolist()) != list(range(order.size)):
-            return None
-        placed = np.empty(order.size, dtype=np.int64)
-        placed[order] = whole[mine]
-        parts.append(ScoredPart(name, placed))
-    return tuple(parts)
+def networks(args: argparse.Namespace) -> Iterator[tuple[WindowsInstance, float]]:
+    """Those of torchvision's networks, and of checkpoints."""
+    for name in NETWORKS if args.networks is None else args.networks:
+        torch.manual_seed(0)
+        weights = "DEFAULT" if args.pretrained else None
+        model = torchvision.models.get_model(name, weights=weights).eval()
+        side = 299 if name == "inception_v3" else 224
+        yield from of_network(model, torch.zeros(1, 3, side, side), name, args.scores, args.keep)
+    for path in sorted(args.checkpoints.glob("*.safetensors")) if args.checkpoints else []:
+        model, trained = load(path)
+        inputs = torch.zeros(1, trained.channels, trained.size, trained.size)
+        yield from of_network(model, inputs, path.stem, args.scores, args.keep)
 
 
 def solved(instance: WindowsInstance, keep: float, args: argparse.Namespace) -> Row:
@@ -174,7 +147,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the study."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--networks", nargs="*", default=None, metavar="NAME")
-    parser.add_argument("--scores", nargs="*", default=["l1", "l2"], choices=["l1", "l2"])
+    parser.add_argument("--checkpoints", type=Path, metavar="FOLDER", help="of networks trained")
+    parser.add_argument("--scores", nargs="*", default=["l1", "l2"], choices=["l1", "l2", "fpgm"])
     parser.add_argument("--keep", nargs="*", type=float, default=[0.5, 0.7])
     parser.add_argument("--pretrained", action="store_true", help="downloads weights")
     parser.add_argument("--large", action="store_true", help="add 4096 channels x 64 accesses")
@@ -189,15 +163,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows += [solved(instance, keep, args) for instance, keep in generated(args.large)]
         show("Generated scores", _COLUMNS, rows)
     exported: list[Row] = []
-    networks = ["resnet18", "resnet50", "googlenet", "densenet121"]
-    for name in networks if args.networks is None else args.networks:
-        for score in args.scores:
-            for keep in args.keep:
-                instance = of_network(name, score, keep, args.pretrained)
-                if args.write:
-                    file = instance.name.replace("/", "-")
-                    write_windows_instance(instance, Path(args.write) / f"{file}.json.gz")
-                exported.append(solved(instance, keep, args))
+    for instance, keep in networks(args):
+        if args.write:
+            file = instance.name.replace("/", "-")
+            write_windows_instance(instance, Path(args.write) / f"{file}.json.gz")
+        exported.append(solved(instance, keep, args))
     if exported:
         show("Scores of networks", _COLUMNS, exported)
         gaps = [row["gap_share"] for row in exported if row["gap_share"] is not None]

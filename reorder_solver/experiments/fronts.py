@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from reorder_solver.experiments.summary import grouped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from reorder_solver.experiments.summary import Row
 
@@ -63,42 +63,50 @@ def points(accuracy: Iterable[Row], latency: Iterable[Row]) -> list[Row]:
     return found
 
 
-def front_gains(found: Iterable[Row], ahead: str, behind: str) -> list[Row]:
-    """By how much the front of one export is above each point of another's.
+def front_gains(found: Iterable[Row], ahead: Sequence[str], behind: str) -> list[Row]:
+    """By how much the front of some exports is above each point of another's.
 
     Parameters
     ----------
     found : iterable of dict
         See :func:`points`.
-    ahead, behind : str
-        Exports.
+    ahead : sequence of str
+        Exports that have one front together.
+    behind : str
+        Another.
 
     Returns
     -------
     list of dict
-        The points of ``behind`` of networks for which both have any, each with ``gain``: the
+        The points of ``behind`` of networks for which all have any, each with ``gain``: the
         best top-1 that ``ahead`` has in no more time, minus its own; None where it is never as
-        fast. The front starts from the unpruned network, and is a straight line between
-        neighbouring amounts, since every amount between can be had.
+        fast. Each export goes in straight lines from the unpruned network through its amounts,
+        since every amount between can be had.
     """
     gains: list[Row] = []
     for here in grouped(found, lambda row: tuple(row[key] for key in FRONT)).values():
         by_export = grouped(here, lambda row: row["export"])
-        front = sorted(by_export.get(ahead, []), key=lambda row: row["amount"])
-        if front:
-            start = {"time": 1.0, "top1": front[0]["unpruned"]}
+        lines = [_line(by_export.get(name, [])) for name in ahead]
+        if all(lines):
             for row in by_export.get(behind, []):
-                best = _best([start, *front], row["time"])
+                best = max(
+                    (top1 for line in lines for top1 in _reached(line, row["time"])), default=None
+                )
                 gains.append({**row, "gain": None if best is None else best - row["top1"]})
     return gains
 
 
-def _best(front: Sequence[Row], time: float) -> float | None:
-    """The best top-1 on a line through points, in no more than some time."""
-    reached = [each["top1"] for each in front if each["time"] <= time]
-    for one, other in pairwise(front):
-        low, high = sorted((one, other), key=lambda row: float(row["time"]))
-        if low["time"] < time < high["time"]:
-            share = (time - low["time"]) / (high["time"] - low["time"])
-            reached.append(low["top1"] + share * (high["top1"] - low["top1"]))
-    return max(reached, default=None)
+def _line(rows: Iterable[Row]) -> list[tuple[float, float]]:
+    """Times and top-1 of an export by amount, from those of the unpruned network on."""
+    ordered = sorted(rows, key=lambda row: float(row["amount"]))
+    start = [(1.0, row["unpruned"]) for row in ordered[:1]]
+    return start + [(row["time"], row["top1"]) for row in ordered]
+
+
+def _reached(line: Sequence[tuple[float, float]], time: float) -> Iterator[float]:
+    """Top-1 of the points on a line that take no more than some time: corners and crossings."""
+    yield from (top1 for each, top1 in line if each <= time)
+    for pair in pairwise(line):
+        (low, below), (high, above) = sorted(pair)
+        if low < time < high:
+            yield below + (time - low) / (high - low) * (above - below)

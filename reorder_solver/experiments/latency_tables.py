@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _COMMON = ("data", "architecture", "seed", "score", "side", "budget", "amount", "rounds", "batch")
 #: Whose front is to be above, and those below.
 _AHEAD, _BEHIND = "zero-copy", ("constrained", "upscale", "optimal")
+_SLACK = "zero-copy-slack-"
 
 
 def flat_latency(row: Row) -> list[Row]:
@@ -107,35 +108,38 @@ def front_section(points: Sequence[Row]) -> list[str]:
     """By how much zero-copy pruning's front is above each point of the others'."""
     lines: list[str] = []
     for setting, here in grouped(points, _setting).items():
-        gains = {rival: front_gains(here, _AHEAD, rival) for rival in _BEHIND}
-        if not any(gains.values()):
-            continue
-        side, budget, statistics, kind, batch = setting
-        lines += [
-            f"## Front of {_AHEAD} over measured latency, {kind}, batch {batch}, {side} side, "
-            f"{budget} budget, statistics {statistics}",
-            "",
-            f"Best top-1 of {_AHEAD} in the time of the other's export, minus the other's, in "
-            f"points: mean (how often below, how often {_AHEAD} is never as fast, of how many).",
-            "",
-        ]
-        for what in ("architecture", "amount"):
-            heads = list(
-                dict.fromkeys(
-                    row[what]
-                    for row in sorted(
-                        (row for rows in gains.values() for row in rows),
-                        key=lambda row, key=what: row[key] if key == "amount" else 0,  # type: ignore[misc]
-                    )
-                )
-            )
-            table = []
-            for rival, rows in gains.items():
-                by_head = grouped(rows, lambda row, key=what: row[key])  # type: ignore[misc]
-                cells = [_gain(by_head.get(head, [])) for head in heads]
-                table.append([rival, *cells, _gain(rows)])
-            named = [head if what == "architecture" else f"{head:g}" for head in heads]
-            lines += [*markdown(["points of", *named, "all"], table), ""]
+        slack = [each for each in _exports(here) if each.startswith(_SLACK)]
+        families = {_AHEAD: [_AHEAD]} | (
+            {f"{_AHEAD}, any slack": [_AHEAD, *slack]} if slack else {}
+        )
+        for name, exports in families.items():
+            gains = {rival: front_gains(here, exports, rival) for rival in _BEHIND}
+            if any(gains.values()):
+                lines += _front_tables(name, setting, gains)
+    return lines
+
+
+def _front_tables(
+    name: str, setting: tuple[str, str, str, str, int], gains: dict[str, list[Row]]
+) -> list[str]:
+    side, budget, statistics, kind, batch = setting
+    lines = [
+        f"## Front of {name} over measured latency, {kind}, batch {batch}, {side} side, "
+        f"{budget} budget, statistics {statistics}",
+        "",
+        f"Best top-1 of {name} in the time of the other's export, minus the other's, in points: "
+        "mean (how often below, how often never as fast, of how many).",
+        "",
+    ]
+    everything = [row for rows in gains.values() for row in rows]
+    networks = list(dict.fromkeys(str(row["architecture"]) for row in everything))
+    shares = sorted({float(row["amount"]) for row in everything})
+    for what, heads in (("architecture", networks), ("amount", shares)):
+        table = []
+        for rival, rows in gains.items():
+            cells = [_gain([row for row in rows if row[what] == head]) for head in heads]
+            table.append([rival, *cells, _gain(rows)])
+        lines += [*markdown(["points of", *map(str, heads), "all"], table), ""]
     return lines
 
 
@@ -149,7 +153,7 @@ def front_figures(points: Sequence[Row], folder: Path) -> list[Path]:
             panels[name] = {
                 export: _curve(each)
                 for export, each in grouped(here, lambda row: row["export"]).items()
-                if export in (_AHEAD, *_BEHIND)
+                if export in (_AHEAD, *_BEHIND) or export.startswith(_SLACK)
             }
             levels[name] = float(np.mean([row["unpruned"] for row in here]))
         written.append(folder / f"front-{'-'.join(str(each) for each in setting)}.png")

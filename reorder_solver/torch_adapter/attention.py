@@ -69,9 +69,7 @@ class Pairs:
             for one in (self.query, self.key)
         ]
 
-    def get(
-        self, emitter: Emitter, alive: BoolArray, least: int = 1
-    ) -> tuple[fx.Node, fx.Node]:
+    def get(self, emitter: Emitter, alive: BoolArray, least: int = 1) -> tuple[fx.Node, fx.Node]:
         """Both, with these features alone."""
         wanted = self.wanted(emitter.facts, alive, least)
         query, key = (

@@ -149,8 +149,8 @@ def prune_windows(
 
     Notes
     -----
-    Convolutions in groups, layers called on several tensors, and what reads the model's input
-    keep all channels; ``left`` lists them.
+    Convolutions in groups, layers called on several tensors, and what reads the model's input or
+    the heads of an attention keep all channels; ``left`` lists them.
     """
     demand = demanded(amount, budget, live)
     if side not in SIDES:

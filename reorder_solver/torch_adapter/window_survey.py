@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reorder_solver.torch_adapter.connections import analysed
+from reorder_solver.torch_adapter.attention import Weighted
+from reorder_solver.torch_adapter.connections import analysed, label_of
 from reorder_solver.torch_adapter.joint import channels_of
 from reorder_solver.torch_adapter.layer_weights import groups_of, is_depthwise
 from reorder_solver.torch_adapter.masks import masked
+from reorder_solver.torch_adapter.plan import live_operations
 from reorder_solver.torch_adapter.prunable import PrunableLayers
 from reorder_solver.torch_adapter.window_stretches import Cuts, Order, Stretches
 from reorder_solver.torch_adapter.work import layers as work_layers
@@ -149,6 +151,7 @@ class _Surveyor:
         self._laid = Order(model, facts, end_to_end=True)
         self._own = Order(model, facts, end_to_end=False)
         self._left: list[LeftAlone] = []
+        self._heads = _heads(facts, self._laid)
         self._work = _work(facts)
         self._calls: dict[str, list[tuple[Connection, Connection]]] = {}
         names: dict[int, str] = {}
@@ -206,6 +209,8 @@ class _Surveyor:
                 return "is called on several tensors"
         if side == "input" and len(set(own.tensor)) > 1:
             return "reads several tensors as one"
+        if side == "input" and not self._heads.isdisjoint(first.tensor):
+            return "reads heads of attention side by side: a window would take whole heads"
         return None
 
     def _leave(self, name: str, side: Side, reason: str) -> None:
@@ -265,6 +270,16 @@ class _Surveyor:
 
 def _equal(one: Channels, other: Channels) -> bool:
     return one.tensor == other.tensor and np.array_equal(one.channel, other.channel)
+
+
+def _heads(facts: Facts, order: Order) -> set[str]:
+    """Tensors that attention makes."""
+    return {
+        label_of(order.tensors, int(number))
+        for operation in live_operations(facts)
+        if isinstance(operation, Weighted) and operation.output is not None
+        for number in np.unique(order.tensors.atoms(operation.output).tensors)
+    }
 
 
 def _work(facts: Facts) -> dict[str, tuple[int, int]]:

@@ -174,7 +174,10 @@ def test_latency_rows(subject: Subject, tmp_path: Path) -> None:
     assert row["copies"]["naive"]["measured_bytes"] == row["copies"]["naive"]["bytes"]
     assert row["copies"]["optimal"]["bytes"] <= row["copies"]["upscale"]["bytes"]
     write_tables(store.flat(), tmp_path)
-    assert "naive export, eager, input side, local budget" in (tmp_path / "report.md").read_text()
+    assert (
+        "naive export, eager, batch 1, input side, local budget"
+        in (tmp_path / "report.md").read_text()
+    )
     with (tmp_path / "latency.csv").open() as file:
         assert [each["export"] for each in csv.DictReader(file)] == list(row["eager"])
 
@@ -256,8 +259,10 @@ def test_the_report_says_where_it_does_not_hold() -> None:
     assert "Mean **-6.2** points" in text
     assert "half of the unpruned top-1: -25.0 points, behind in 1 of 1." in text
     assert "| a | d | 90.0 ± 0.0 | 1 |" in text
-    common = {"kind": "eager", "side": "input", "budget": "local", "export": "optimal"}
-    latency = [{**common, "architecture": "a", "of_naive": each} for each in (0.5, 0.125)]
+    common = {"kind": "eager", "batch": 1, "export": "optimal", "of_unpruned": 1.0}
+    point = {key: losing[0][key] for key in ("data", "architecture", "seed", "score", "amount")}
+    point |= {"side": "input", "budget": "local"}
+    latency = [{**common, **point, "of_naive": each} for each in (0.5, 0.125)]
     assert "| a | 0.250 (0.125-0.500) |" in report([], latency)
     assert report([], []).startswith("# Pruning trained networks")
 

@@ -23,6 +23,7 @@ from torch import nn
 
 from reorder_solver import torch_adapter as ta
 from reorder_solver.core.errors import InputError
+from reorder_solver.experiments.architectures import build
 from reorder_solver.torch_adapter.window_check import CopyCounter
 from reorder_solver.torch_adapter.window_pruning import demanded
 
@@ -127,6 +128,19 @@ def test_what_is_left_alone_is_listed() -> None:
     assert "is a convolution in groups" in reasons
     reasons = {each.reason for each in ta.prune_windows(built(Shared), inputs()).left}
     assert "is called on several tensors" in reasons
+
+
+def test_heads_of_attention_stay_side_by_side() -> None:
+    """A window in their fixed order would take whole heads: their reader keeps everything."""
+    torch.manual_seed(0)
+    model = build("transformer", 1, 8, 10).eval()
+    found = ta.prune_windows(model, torch.randn(2, 1, 8, 8), "l2", 0.4, time_limit=20)
+    alone = {each.layer for each in found.left if "heads of attention" in each.reason}
+    assert alone == {f"blocks.{number}.out" for number in range(3)}
+    assert not alone & found.masks.keys()
+    assert {f"blocks.{number}.queries" for number in range(3)} <= found.masks.keys()
+    assert found.copies is not None
+    assert found.copies.chosen == 0
 
 
 def test_repairs_end_in_whole_layers(monkeypatch: pytest.MonkeyPatch) -> None:
