@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 from reorder_solver.core.errors import InputError
 from reorder_solver.torch_adapter.scores import WITHIN_LAYERS
+from reorder_solver.torch_adapter.target import live_share
 from reorder_solver.torch_adapter.window_problem import over_means
 from reorder_solver.torch_adapter.window_pruning import SIDES, WindowPruner, demanded
 
@@ -96,8 +97,8 @@ class ZeroCopy:
         Share of the channels of each tensor that may be in any window; see
         :func:`~reorder_solver.torch_adapter.prune_windows`.
     slack : float
-        Instead: share of what layers drop that may be in other layers' windows all the same. 0
-        makes all layers on a tensor keep the same.
+        Instead: share of what layers drop that may stay for others all the same. 0 makes all
+        layers on a tensor keep the same.
     time_limit : float
         Seconds for each solve.
     """
@@ -118,7 +119,7 @@ class ZeroCopy:
         scores = task.scores
         if shared and task.score in WITHIN_LAYERS:
             scores = over_means(scores)
-        live = min(self.live, 1 - task.amount * (1 - self.slack))
+        live = min(self.live, live_share(task.amount, self.slack))
         demand = demanded(task.amount, "channels" if shared else "layer", live)
         return found[task.side].prune(scores, demand, check=False).masks
 

@@ -109,7 +109,9 @@ def compact(
         The share of its channels that each layer drops, or ``{"amount": share}``. Or one of
         ``{"macs": share}``, ``{"latency": share}``: at most that share of the multiply-adds, or of
         the predicted latency, of the whole model; or ``{"importance": share}``: at least that
-        share of the scores. ``"live"`` may be added, see :func:`prune_windows`.
+        share of the scores. ``"live"`` may be added, see :func:`prune_windows`; without it these
+        three try how many channels had best stay, from as many as layers want to as few as in
+        constrained pruning.
 
     Returns
     -------

@@ -108,6 +108,24 @@ def test_targets_are_met(kind: str) -> None:
         assert out.pruning.importance >= 0.7
 
 
+def test_as_many_channels_stay_as_is_best() -> None:
+    """Without a live share none that could be given does better."""
+    model = residual()
+    free = ta.compact(model, inputs(), scores="l2", target={"macs": 0.5}, time_limit=20)
+    least = ta.compact(model, inputs(), scores="l2", target={"importance": 0.6}, time_limit=20)
+    assert free.pruning is not None
+    assert least.pruning is not None
+    for live in (1.0, 0.7):
+        given = {"macs": 0.5, "live": live}
+        one = ta.compact(model, inputs(), scores="l2", target=given, time_limit=20)
+        assert one.pruning is not None
+        assert one.pruning.importance <= free.pruning.importance + 0.02
+    given = {"importance": 0.6, "live": 1.0}
+    one = ta.compact(model, inputs(), scores="l2", target=given, time_limit=20)
+    assert one.report.after.macs > least.report.after.macs
+    assert least.pruning.importance >= 0.6
+
+
 def test_amount_is_the_plain_target() -> None:
     """One call does what two do."""
     out = ta.compact(residual(), inputs(), scores="l1", target=0.4, time_limit=20)
