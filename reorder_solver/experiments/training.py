@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -72,28 +73,8 @@ def train(
     """
     epochs = EPOCHS.get(architecture, _USUAL_EPOCHS) if epochs is None else epochs
     model = build(architecture, data.channels, data.size, data.classes, seed)
-    images, targets = data.train
-    steps = -(-len(images) // _BATCH)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=_RATE, weight_decay=_DECAY)
-    rate = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, max_lr=_RATE, total_steps=max(1, epochs * steps)
-    )
-    generator = torch.Generator().manual_seed(seed)
     begin = time.thread_time()
-    with threads_set_to(1), deterministic():
-        model.train()
-        for epoch in range(epochs):
-            order = torch.randperm(len(images), generator=generator)
-            for start in range(0, len(images), _BATCH):
-                chosen = order[start : start + _BATCH]
-                shifted = shift(images[chosen], max(1, data.size // 12), generator)
-                loss = F.cross_entropy(model(shifted), targets[chosen], label_smoothing=0.05)
-                optimiser.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimiser.step()
-                rate.step()
-            if progress is not None:
-                progress(epoch + 1, epochs)
+    _fit(model, data, epochs, seed, _RATE, progress)
     seconds = time.thread_time() - begin
     return model.eval(), Trained(
         architecture,
@@ -108,6 +89,64 @@ def train(
         torch.__version__,
         round(seconds, 1),
     )
+
+
+def fine_tune(model: nn.Module, data: ArrayData, epochs: int, seed: int = 0) -> nn.Module:
+    """Train on, with a fifth of the rate; weights that are zero, as those of masks, stay zero.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Not changed.
+    data : ArrayData
+    epochs : int
+    seed : int
+        For the order of the images and their shifts.
+
+    Returns
+    -------
+    torch.nn.Module
+        A copy, in evaluation mode.
+    """
+    tuned = copy.deepcopy(model)
+    held = [(each, each != 0) for each in tuned.parameters() if each.ndim > 1]
+    _fit(tuned, data, epochs, seed, _RATE / 5, held=held)
+    return tuned.eval()
+
+
+def _fit(
+    model: nn.Module,
+    data: ArrayData,
+    epochs: int,
+    seed: int,
+    rate: float,
+    progress: Callable[[int, int], None] | None = None,
+    held: Sequence[tuple[torch.Tensor, torch.Tensor]] = (),
+) -> None:
+    images, targets = data.train
+    steps = -(-len(images) // _BATCH)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=_DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, max_lr=rate, total_steps=max(1, epochs * steps)
+    )
+    generator = torch.Generator().manual_seed(seed)
+    with threads_set_to(1), deterministic():
+        model.train()
+        for epoch in range(epochs):
+            order = torch.randperm(len(images), generator=generator)
+            for start in range(0, len(images), _BATCH):
+                chosen = order[start : start + _BATCH]
+                shifted = shift(images[chosen], max(1, data.size // 12), generator)
+                loss = F.cross_entropy(model(shifted), targets[chosen], label_smoothing=0.05)
+                optimiser.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimiser.step()
+                schedule.step()
+                with torch.no_grad():
+                    for parameter, kept in held:
+                        parameter.mul_(kept)
+            if progress is not None:
+                progress(epoch + 1, epochs)
 
 
 def shift(images: torch.Tensor, most: int, generator: torch.Generator) -> torch.Tensor:

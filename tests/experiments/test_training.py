@@ -15,7 +15,15 @@ import reorder_solver as rs
 from reorder_solver.experiments import checkpoints, training
 from reorder_solver.experiments.architectures import ARCHITECTURES, build
 from reorder_solver.experiments.data import FolderData, load_data, split
-from reorder_solver.experiments.training import Task, accuracy, shift, tasks, train, train_missing
+from reorder_solver.experiments.training import (
+    Task,
+    accuracy,
+    fine_tune,
+    shift,
+    tasks,
+    train,
+    train_missing,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,6 +102,20 @@ def test_training_learns_and_repeats_itself(data: ArrayData) -> None:
     for key, value in model.state_dict().items():
         assert torch.equal(value, again.state_dict()[key])
     assert not torch.equal(model.head.weight, other.head.weight)
+
+
+def test_fine_tuning_holds_masks(data: ArrayData) -> None:
+    """What was pruned stays zero, all else learns, and the model given stays as it was."""
+    model, _ = train("tiny", data, 1, 10)
+    with torch.no_grad():
+        model.head.weight[:, ::2] = 0
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    tuned = fine_tune(model, data, 20)
+    assert not tuned.training
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    assert not tuned.head.weight[:, ::2].any()
+    assert (tuned.head.weight[:, 1::2] != model.head.weight[:, 1::2]).all()
+    assert accuracy(tuned, data) > accuracy(model, data)
 
 
 def test_checkpoints_come_back_and_are_not_made_twice(data: ArrayData, tmp_path: Path) -> None:
