@@ -46,7 +46,10 @@ class Grid:
     statistics: tuple[str, ...] = STATISTICS
 
     def points(self) -> Iterator[dict[str, Any]]:
-        """Every combination; scores, which take longest to compute, change last."""
+        """Every combination; scores, which take longest to compute, change last.
+
+        Statistics, which change no mask, change first.
+        """
         names = ("score", "side", "budget", "amount", "method", "statistics")
         every = product(
             self.scores, self.sides, self.budgets, self.amounts, self.methods, self.statistics
@@ -91,13 +94,18 @@ def run_accuracy(
     base = accuracy(subject.model, subject.data)
     seen, _ = next(iter(subject.data.batches("train", _CALIBRATION_IMAGES)))
     scores: dict[tuple[str, str], Any] = {}
+    decided: tuple[Any, ...] = ()
+    masks: Masks = {}
     for number, point in enumerate(missing):
         progress(f"{label}: {number} of {len(missing)}")
         key = point["score"], point["side"]
         if key not in scores:
             scores[key] = subject.scores(pruner, *key)
         asked = {name: point[name] for name in ("score", "amount", "side", "budget")}
-        masks = method(point["method"])(Task(subject.model, inputs, pruner, scores[key], **asked))
+        if decided != (point["method"], *asked.values()):
+            decided = (point["method"], *asked.values())
+            task = Task(subject.model, inputs, pruner, scores[key], **asked)
+            masks = method(point["method"])(task)
         pruned = masked(subject.model, masks)
         if point["statistics"] == "renewed":
             calibrate(pruned, seen)
