@@ -1,4 +1,4 @@
-"""Reports that several tests read: of real runs, of hostile strings, of every outcome."""
+"""Reports that several tests read: of real runs, hostile strings, every outcome; a browser."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from report_samples import hostile_store, mixed_records, random_instance, report_of, solved_store
+from watched_pages import ARGUMENTS, FOUND, Watched
 
 from reorder_solver.bench.store import Store
 from reorder_solver.report.page import html_page
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from reorder_solver.report.content import Report
@@ -74,3 +76,33 @@ def hostile_page(hostile_report: Report) -> str:
 def mixed_page(mixed_report: Report) -> str:
     """Its page."""
     return html_page(mixed_report)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    """Chromium or Chrome, without a window."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=FOUND, args=ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def show(browser, tmp_path) -> Iterator[object]:
+    """Open a page from a file; at the end nothing may have been complained of or loaded."""
+    shown: list[Watched] = []
+
+    def opened(text: str, size: str = "desktop", **settings) -> Watched:
+        path = tmp_path / "page.html"
+        path.write_text(text, "utf-8")
+        shown.append(Watched(browser, path, size, **settings))
+        return shown[-1]
+
+    yield opened
+    for each in shown:
+        assert each.complaints == []
+        assert [url for url in each.requests if not url.startswith(("file:", "data:"))] == []
+        assert sum(url.startswith("file:") for url in each.requests) == 1
+        each.context.close()
