@@ -7,21 +7,15 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from brute_force import brute_force
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sharing_examples import optimum, optimum_of, venn
 from strategies import instances
 
 import reorder_solver as rs
 from reorder_solver.sharing import SharingPlan, Source, share_buffers
 
 OBJECTIVES = st.sampled_from(["bytes", "copies"])
-
-
-def optimum(instance, objective):
-    """Least cost, by enumeration; None if nothing is allowed."""
-    found = brute_force(instance, objective)
-    return None if found is None else found[0]
 
 
 def enumerable(plan):
@@ -136,24 +130,6 @@ def test_best_of_every_choice(data, objective):
     assert solved.cost == every_choice(instance, objective)
 
 
-def venn(readers, each=4, **options):
-    """Readers in general position: every combination of them wants a channel of its own."""
-    channels = np.arange(1, 1 << readers)
-    return rs.Instance(
-        "venn",
-        [rs.Tensor("layer1", channels.size)],
-        [
-            rs.Access(
-                f"conv{number}",
-                [rs.Part("layer1", np.flatnonzero(channels >> number & 1))],
-                bytes=each,
-                **options,
-            )
-            for number in range(readers)
-        ],
-    )
-
-
 def test_general_position():
     """With a third access at home, two of the others share the union instead of paying both."""
     instance = venn(5)
@@ -180,14 +156,6 @@ def test_staying_accesses_make_three_strictly_cheaper():
     assert (before, after) == (2 * 8 * 4, 12 * 4)
     assert [len(buffer.readers) for buffer in plan.buffers] == [2]
     assert plan.reads()["conv0"] == ("layer1",)
-
-
-def optimum_of(instance):
-    """Solved and proven."""
-    result = rs.solve(instance)
-    rs.verify(instance, result)
-    assert result.status is rs.Status.OPTIMAL
-    return result.cost
 
 
 def test_a_fill_is_never_free():
@@ -304,108 +272,6 @@ def test_concatenations_stay():
     assert optimum_of(plan.instance) < optimum_of(instance)
     facts = rs.solve(plan.instance).accesses["joined"]
     assert facts.cost == 0
-
-
-def stored(plan, tensor):
-    """How many channels of a tensor are used."""
-    return int(plan.instance.used_channels()[tensor].sum())
-
-
-def partitions(items):
-    """All set partitions."""
-    if not items:
-        yield []
-        return
-    first, *rest = items
-    for smaller in partitions(rest):
-        yield [[first], *smaller]
-        for number in range(len(smaller)):
-            yield [*smaller[:number], [first, *smaller[number]], *smaller[number + 1 :]]
-
-
-def cheapest_written(instance, each):
-    """The least price of storing and reading a tensor, over all ways to write it in pieces."""
-    best = None
-    for blocks in partitions([access for access in instance.accesses if access.size]):
-        cost = 0
-        for block in blocks:
-            piece = instance.replace(accesses=block)
-            cost += each * int(piece.used_channels()["x"].sum()) + optimum(piece, "bytes")
-        best = cost if best is None else min(best, cost)
-    return best
-
-
-@given(
-    st.lists(
-        st.tuples(st.lists(st.booleans(), min_size=5, max_size=5), st.integers(1, 3)),
-        min_size=1,
-        max_size=5,
-    ),
-    st.integers(1, 3),
-)
-@settings(max_examples=30, deadline=None)
-def test_what_is_written_anyway(rows, each):
-    """A concatenation is written as the cheapest set of buffers, its own among them."""
-    accesses = [
-        rs.Access(f"a{number}", [rs.Part("x", np.flatnonzero(row))], bytes=price)
-        for number, (row, price) in enumerate(rows)
-    ]
-    instance = rs.Instance("", [rs.Tensor("x", 5)], accesses)
-    plan = share_buffers(instance, sources={"x": Source(each, is_written=True)})
-    tensors = [tensor.id for tensor in plan.instance.tensors]
-    uncounted = each * sum(stored(plan, tensor) == 1 for tensor in tensors)
-    assert plan.is_proven
-    assert rs.solve(plan.instance).cost + uncounted == cheapest_written(instance, each)
-    assert rs.evaluate(plan.instance, plan.layout).violated == ()
-    before = {access.id: access for access in instance.accesses}
-    after = {access.id: access for access in plan.instance.accesses}
-    for buffer in plan.buffers:
-        assert all(
-            tensor == buffer.tensor for key in buffer.readers for tensor in plan.reads()[key]
-        )
-        for key in buffer.readers:
-            channels = buffer.channels[after[key].parts[0].channels]
-            assert np.array_equal(channels, before[key].parts[0].channels)
-        if buffer.channels.size > 1:
-            fill = after[buffer.fill]
-            assert (fill.role, fill.size) == (rs.Role.WRITE, buffer.channels.size)
-            assert {part.tensor for part in fill.parts} == {buffer.tensor}
-
-
-def test_four_readers_of_a_concatenation():
-    """Two written buffers instead of a home and two gathers; with a pass, a home as well."""
-    instance = venn(4)
-    source = {"layer1": Source(4, is_written=True)}
-    plan = share_buffers(instance, sources=source)
-    assert [len(buffer.readers) for buffer in plan.buffers] == [2]
-    assert (stored(plan, "layer1"), stored(plan, plan.buffers[0].tensor)) == (12, 12)
-    assert optimum_of(plan.instance) == 2 * 12 * 4
-    first, *rest = instance.accesses
-    held = instance.replace(accesses=[replace(first, role=rs.Role.PASS), *rest])
-    plan = share_buffers(held, sources=source)
-    assert plan.reads()["conv0"] == ("layer1",)
-    assert optimum_of(plan.instance) == 2 * 12 * 4
-    needed = instance.replace(accesses=[replace(each, required=True) for each in instance.accesses])
-    assert share_buffers(needed, sources=source).buffers == ()
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"tensors": [rs.Tensor("layer1", 7, fixed=True)]}, "'layer1': a fixed tensor"),
-        (
-            {"accesses": [rs.Access("two", [rs.Part("layer1", [0]), rs.Part("layer1", [2])])]},
-            "access 'two' reads it as one of several",
-        ),
-    ],
-)
-def test_what_cannot_be_written_in_pieces(change, message):
-    """A pinned tensor and one that is concatenated again."""
-    source = {"layer1": Source(4, is_written=True)}
-    with pytest.raises(rs.InputError, match=message):
-        share_buffers(venn(3).replace(**change), sources=source)
-    with pytest.raises(rs.InputError, match="objective bytes"):
-        share_buffers(venn(3), sources=source, objective="copies")
 
 
 @pytest.mark.parametrize(
