@@ -1,20 +1,16 @@
-"""Small networks, each with something that channel flow must get right, and helpers."""
+"""Small networks, each with something that channel flow must get right."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-import reorder_solver as rs
-from reorder_solver import torch_adapter as ta
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 torch.set_num_threads(1)
 
@@ -368,39 +364,3 @@ def build(net: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
 
 def image(batch: int = 2, size: int = 8, seed: int = 1) -> torch.Tensor:
     return torch.randn(batch, 3, size, size, generator=torch.Generator().manual_seed(seed))
-
-
-def layers_of(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Every layer that an input mask can be given for, once."""
-    for name, module in model.named_modules():
-        if isinstance(module, nn.Linear) or (
-            isinstance(module, nn.Conv2d | nn.Conv1d | nn.Conv3d) and module.groups == 1
-        ):
-            yield name, module
-
-
-def random_masks(model: nn.Module, rng: np.random.Generator) -> dict[str, dict[str, Any]]:
-    """Any share of any layer's inputs, now and then all of them or none."""
-    masks = {}
-    for name, module in layers_of(model):
-        share = rng.choice([0.0, 0.25, 0.5, 0.75, 1.0], p=[0.05, 0.3, 0.3, 0.3, 0.05])
-        masks[name] = {"input": rng.random(module.weight.shape[1]) < share}
-    return masks
-
-
-def random_layout(instance: rs.Instance, rng: np.random.Generator) -> rs.Layout:
-    orders = {
-        tensor.id: np.arange(tensor.channels) if tensor.fixed else rng.permutation(tensor.channels)
-        for tensor in instance.tensors
-    }
-    return rs.Layout(orders)
-
-
-def layouts(instance: rs.Instance, seed: int = 0, count: int = 2) -> list[rs.Layout]:
-    """The identity and some random layouts."""
-    rng = np.random.default_rng(seed)
-    return [rs.Layout.identity(instance), *(random_layout(instance, rng) for _ in range(count))]
-
-
-def pinned(extraction: ta.Extraction) -> set[str]:
-    return {pin.tensor for pin in extraction.pins}

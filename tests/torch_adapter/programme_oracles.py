@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from adapter_nets import layouts
+from masks_and_layouts import layouts
 from torch import fx, nn
 
 from reorder_solver import torch_adapter as ta

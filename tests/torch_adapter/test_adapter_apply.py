@@ -20,10 +20,8 @@ from adapter_nets import (
     SqueezeExcite,
     build,
     image,
-    layouts,
-    random_layout,
-    random_masks,
 )
+from masks_and_layouts import layouts, random_layout, random_masks
 from torch import nn
 
 import reorder_solver as rs

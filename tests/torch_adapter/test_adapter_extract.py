@@ -29,14 +29,17 @@ from adapter_nets import (
     build,
     conv,
     image,
-    layers_of,
-    pinned,
 )
+from masks_and_layouts import layers_of
 from torch import nn
 from torch.nn.utils import parametrizations, prune
 
 import reorder_solver as rs
 from reorder_solver import torch_adapter as ta
+
+
+def pinned(extraction: ta.Extraction) -> set[str]:
+    return {pin.tensor for pin in extraction.pins}
 
 
 def access(extraction: ta.Extraction, name: str) -> rs.Access:

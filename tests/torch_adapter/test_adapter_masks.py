@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from adapter_nets import TOLERANCE, Chain, Grouped, Residual, build, conv, image, layouts
+from adapter_nets import TOLERANCE, Chain, Grouped, Residual, build, conv, image
+from masks_and_layouts import layouts
 from torch import nn
 from torch.nn.utils import parametrizations, prune, weight_norm
 

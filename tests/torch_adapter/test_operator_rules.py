@@ -2,55 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
-from adapter_nets import layouts, random_masks
-from operator_examples import CHANNELS, FURTHER, MODULES, OPERATORS, SIZE
-from operator_items import Items
-from torch import fx, nn
+from captured_operators import CASES, NAMES, PLACE, Seen, by_channel, call, seen, values
+from operator_examples import CHANNELS, MODULES, OPERATORS
+from torch import fx
 
-from reorder_solver import torch_adapter as ta
-from reorder_solver.torch_adapter.build import build
-from reorder_solver.torch_adapter.capture import capture
-from reorder_solver.torch_adapter.emitter import Emitter
-from reorder_solver.torch_adapter.facts import Facts
-from reorder_solver.torch_adapter.joining import FEWEST_BYTES
 from reorder_solver.torch_adapter.operations import Adopt, Opaque
 from reorder_solver.torch_adapter.rules import RULES
 from reorder_solver.torch_adapter.schema import operator_name
 
 if TYPE_CHECKING:
-    from reorder_solver.torch_adapter.flow import BoolArray, IndexArray
+    from reorder_solver.torch_adapter.facts import Facts
+    from reorder_solver.torch_adapter.flow import BoolArray
     from reorder_solver.torch_adapter.program import Operation, Program, Value
-
-#: Examples per captured network: capturing takes longer than everything else.
-GROUP = 40
-NAMES = [*OPERATORS, *FURTHER]
-#: These cannot be captured for any batch size.
-FIXED = ["aten.native_channel_shuffle.default", "aten.take_along_dim.default"]
-_FREE = [name for name in NAMES if name not in FIXED]
-GROUPS = [*(_FREE[start : start + GROUP] for start in range(0, len(_FREE), GROUP)), FIXED]
-PLACE = {name: number for number, names in enumerate(GROUPS) for name in names}
-TOLERANCE = 1e-12
-#: Of the elementwise operators, those disturbed and reordered every time; the others when slow.
-QUICK = {
-    "aten.add.Scalar", "aten.add.Tensor", "aten.clamp.default", "aten.copy.default",
-    "aten.div.Tensor", "aten.dropout.default", "aten.expand_as.default", "aten.gelu.default",
-    "aten.gt.Scalar", "aten.lerp.Tensor", "aten.masked_fill.Scalar", "aten.maximum.default",
-    "aten.mul.Tensor", "aten.pow.Tensor_Scalar", "aten.relu.default", "aten.rsub.Scalar",
-    "aten.sub.Tensor", "aten.to.dtype", "aten.where.self", "aten.zeros_like.default",
-}  # fmt: skip
-CASES = [
-    name
-    if name in FURTHER or name in QUICK or "elementwise" not in RULES[name].__module__
-    else pytest.param(name, marks=pytest.mark.slow)
-    for name in NAMES
-]
 
 #: What these make does not depend on what is in their operand.
 UNMOVED = {"aten.zeros_like.default", "aten.ones_like.default", "aten.full_like.default"}
@@ -64,89 +32,13 @@ LOOSE = {
     "three in one", "stack before", "pad the channels", "pad everything",
     "a plain value meets channels", "aten.prod.default", "aten.prod.dim_int",
 }  # fmt: skip
-#: Their results have no channels.
-WITHOUT_CHANNELS = {
-    "one feature", "sum of channels", "mean of everything", "aten.std.correction",
-    *(name for name in OPERATORS if name.endswith("default")
-      and name.split(".")[1] in ("all", "any", "count_nonzero", "max", "min", "mean", "nansum",
-                                 "prod", "std", "sum", "var")),
-    "aten.norm.Scalar",
-}  # fmt: skip
 #: Elementwise examples with an operand that is not known before the model runs, or used whole.
 UNKNOWN = {"aten.addcdiv.default", "aten.expand_as.default", "aten.masked_fill.Tensor"}
-
-
-def sample(seed: int = 2) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(3, 3, SIZE, SIZE, generator=generator, dtype=torch.float64)
-
-
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """Some examples, captured without readers: their results are the model's outputs."""
-
-    names: list[str]
-    program: Program
-    facts: Facts
-    results: list[fx.Node]
-
-    @property
-    def graph(self) -> fx.Graph:
-        return self.program.captured.graph
-
-    def own(self, name: str) -> list[fx.Node]:
-        """The nodes of an example."""
-        mark = f"items.{self.names.index(name)}"
-        found = []
-        for node in self.graph.nodes:
-            paths = [path for path, _ in (node.meta.get("nn_module_stack") or {}).values()]
-            if any(path == mark or path.startswith(f"{mark}.") for path in paths):
-                found.append(node)
-        return found
-
-
-def seen(name: str) -> Seen:
-    return seen_group(PLACE[name])
-
-
-@cache
-def seen_group(number: int) -> Seen:
-    torch.manual_seed(0)
-    names = GROUPS[number]
-    captured = capture(Items(names).double().eval(), sample())
-    program = build(captured, RULES, {})
-    output = next(node for node in captured.graph.nodes if node.op == "output")
-    return Seen(names, program, Facts(program, captured.attributes), list(output.args[0]))
 
 
 def roots(group: Seen, name: str) -> list[fx.Node]:
     """The convolutions that an example works on."""
     return [node for node in group.own(name) if operator_name(node).startswith("aten.conv2d")]
-
-
-@cache
-def values(number: int, seed: int = 2) -> dict[fx.Node, Any]:
-    """All values of a captured group on random input."""
-    group = seen_group(number)
-    found: dict[fx.Node, Any] = {}
-    for node in group.graph.nodes:
-        if node.op == "placeholder":
-            found[node] = sample(seed)
-        elif node.op == "get_attr":
-            found[node] = group.program.captured.attributes[node.target].detach()
-        elif node.op == "call_function":
-            found[node] = call(node, found)
-    return found
-
-
-def call(node: fx.Node, found: dict[fx.Node, Any]) -> Any:
-    def operand(one: fx.Node) -> Any:
-        value = found[one]
-        return value.clone() if isinstance(value, torch.Tensor) else value
-
-    args, kwargs = fx.map_arg((node.args, node.kwargs), operand)
-    with torch.no_grad():
-        return node.target(*args, **kwargs)
 
 
 def disturbed(group: Seen, name: str, root: fx.Node, channel: int, by: float) -> torch.Tensor:
@@ -182,12 +74,6 @@ def required(program: Program, facts: Facts, value: Value, live: BoolArray) -> d
 
 def is_of(operation: Operation, node: fx.Node) -> bool:
     return isinstance(operation, Opaque) and operation.node is node
-
-
-def by_channel(value: Value, tensor: torch.Tensor) -> list[torch.Tensor]:
-    """What belongs to each channel."""
-    moved = tensor.movedim(value.flow.axis, 0)
-    return list(moved.split(value.flow.sizes.tolist()))
 
 
 def different(one: torch.Tensor, other: torch.Tensor) -> bool:
@@ -304,111 +190,6 @@ def test_constants_are_what_comes_out(name: str) -> None:
         assert (~np.isnan(group.facts.constants(result))).any()
 
 
-class Probe(Opaque):
-    """Asks for some channels of a value, in some order."""
-
-    def __init__(self, node: fx.Node, value: Value, sequence: IndexArray) -> None:
-        super().__init__(node, [value], "probe")
-        self.sequence = sequence
-
-    def needs(self, live: BoolArray, facts: Facts) -> list[tuple[Value, BoolArray]]:
-        value = self._sources[0]
-        return [(value, np.isin(np.arange(value.channels), self.sequence))]
-
-    def lower(self, sequence: IndexArray, emitter: Emitter) -> fx.Node:
-        return emitter.graph.output((emitter.get(self._sources[0], self.sequence),))
-
-
-def probed(group: Seen, name: str, value: Value, rng: np.random.Generator) -> None:
-    """Store everything in a random order, with more channels than needed, and compare."""
-    count = int(rng.integers(1, value.channels + 1))
-    sequence = rng.permutation(value.channels)[:count]
-    output = group.program.operations[-1]
-    probe = Probe(output.node, value, sequence)
-    group.program.operations[-1] = probe
-    try:
-        facts = Facts(group.program, group.program.captured.attributes)
-        live = {
-            one.output: facts.live(one.output)
-            for one in group.program.operations
-            if one.output is not None
-        }
-        more = {
-            one: mask | (rng.random(mask.size) < 0.2) for one, mask in live.items() if mask.any()
-        }
-        kept = facts.close(more)
-        if any(mask.any() and not facts.live(one).any() for one, mask in kept.items()):
-            kept = live
-        orders = {one: rng.permutation(np.flatnonzero(mask)) for one, mask in kept.items()}
-        emitter = Emitter(facts, group.program.captured.attributes, orders, {}, FEWEST_BYTES)
-        emitter.write()
-    finally:
-        group.program.operations[-1] = output
-    module = fx.GraphModule(nn.Module(), fx.Graph())
-    for key, stored in emitter.values.items():
-        module.register_buffer(key.replace(".", "_"), torch.as_tensor(stored).detach())
-    for node in emitter.graph.nodes:
-        if node.op == "get_attr":
-            node.target = str(node.target).replace(".", "_")
-    module.graph = emitter.graph
-    with torch.no_grad():
-        made = module(sample())[0]
-    original = by_channel(value, values(PLACE[name])[group_node(group, value)])
-    expected = torch.cat([original[channel] for channel in sequence])
-    torch.testing.assert_close(
-        made.movedim(value.flow.axis, 0), expected, rtol=1e-12, atol=1e-12, equal_nan=True
-    )
-
-
-def group_node(group: Seen, value: Value) -> fx.Node:
-    return next(node for node, one in group.program.values.items() if one is value)
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_any_channels_can_be_made_in_any_order(name: str) -> None:
-    """Lowering random sequences gives the original's channels."""
-    group = seen(name)
-    value = group.program.values.get(group.results[group.names.index(name)])
-    if value is None:
-        assert name in WITHOUT_CHANNELS
-        return
-    rng = np.random.default_rng(NAMES.index(name))
-    for _ in range(3):
-        probed(group, name, value, rng)
-
-
-@cache
-def extracted(number: int) -> tuple[ta.Extraction, nn.Module]:
-    """A group with readers, pruned at random, and the model that its exports must equal."""
-    group = seen_group(number)
-    axes = [
-        value.flow.axis if (value := group.program.values.get(result)) is not None else None
-        for result in group.results
-    ]
-    torch.manual_seed(number)
-    net = Items(group.names, axes).double().eval()
-    masks = random_masks(net, np.random.default_rng(number))
-    masks = {name: mask for name, mask in masks.items() if name.startswith("heads")}
-    return ta.extract(net, sample(), masks), ta.masked(net, masks)
-
-
-@pytest.mark.parametrize("number", range(len(GROUPS)))
-def test_exports_with_the_operators_equal_the_masked_model(number: int) -> None:
-    """Between two layers they survive masks, dropping, reordering and another batch."""
-    extraction, reference = extracted(number)
-    fixed = any("captured for" in note for note in extraction.notes)
-    assert fixed == (GROUPS[number] is FIXED)
-    x = sample(4) if fixed else sample(4)[:2]
-    with torch.no_grad():
-        expected = reference(x)
-        for layout in layouts(extraction.instance, count=2):
-            results = ta.apply(extraction, layout)(x)
-            for name, made, right in zip(seen_group(number).names, results, expected, strict=True):
-                scale = float(right.double().nan_to_num().abs().max()) or 1.0
-                error = (made.double() - right.double()).nan_to_num().abs().max()
-                assert float(error) <= TOLERANCE * scale, name
-
-
 def test_every_rule_has_an_example() -> None:
     """Rules of operators with weights are tested with these."""
     modules = {rule.__module__.rpartition(".")[2] for rule in RULES.values()}
@@ -418,35 +199,3 @@ def test_every_rule_has_an_example() -> None:
 
 def _has_no_weights(rule: Any) -> bool:
     return rule.__module__.rpartition(".")[2] in MODULES
-
-
-def test_an_unknown_operator_pins() -> None:
-    """What no rule covers wants its operand as it was, and says so."""
-
-    class Sorts(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.one, self.head = nn.Conv2d(3, CHANNELS, 1), nn.Conv2d(CHANNELS, 4, 1)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.head(torch.linalg.qr(self.one(x)).Q)
-
-    net = Sorts().double().eval()
-    assert "aten.linalg_qr.default" not in RULES
-    masks = {"head": {"input": np.arange(CHANNELS) % 2 == 0}}
-    extraction = ta.extract(net, sample(), masks)
-    assert any("no rule for this operator" in pin.reason for pin in extraction.pins)
-    module = ta.apply(extraction, layouts(extraction.instance)[1])
-    assert ta.max_relative_error(ta.masked(net, masks), module, sample()) <= TOLERANCE
-
-
-def test_a_wrong_rule_is_caught() -> None:
-    """The oracle objects where an operator that moves channels is taken for an elementwise one."""
-    captured = seen("aten.flip.default").program.captured
-    wrong = RULES | {"aten.flip.default": RULES["aten.relu.default"]}
-    program = build(captured, wrong, {})
-    group = seen("aten.flip.default")
-    spoiled = Seen(group.names, program, Facts(program, captured.attributes), group.results)
-    value = program.values[group.results[group.names.index("aten.flip.default")]]
-    with pytest.raises(AssertionError):
-        probed(spoiled, "aten.flip.default", value, np.random.default_rng(0))

@@ -1,17 +1,16 @@
-"""Prices: sites, what is timed at them, the fit, and the cache; never a time itself."""
+"""Prices: sites, what is timed at them, and the fit; never a time itself."""
 
 from __future__ import annotations
 
-import json
-import warnings
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import adapter_nets
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from timed_sites import CONV, SITES, shifted
 
 import reorder_solver as rs
 from reorder_solver import torch_adapter as ta
@@ -21,11 +20,7 @@ from reorder_solver.torch_adapter.prices import (
     Point,
     Sample,
     TimingCache,
-    TimingCacheWarning,
-    calibrate_sites,
     calibration,
-    check_sites,
-    default_path,
     fit_prices,
     measure,
     price_sites,
@@ -33,29 +28,6 @@ from reorder_solver.torch_adapter.prices import (
 )
 from reorder_solver.torch_adapter.prices.measure import points_to_check, points_to_fit
 from reorder_solver.torch_adapter.prices.variants import Workbench, view_of
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-CONV = AccessSite("conv2d", (2, 16, 6, 6), 1, 8, 5, (3, 3), (2, 2), (1, 1), (1, 1))
-SITES = {
-    "conv1d": AccessSite("conv1d", (2, 16, 9), 1, 8, 5, (3,), (1,), (0,), (1,)),
-    "conv2d": CONV,
-    "conv2d last": replace(CONV, memory_format="channels_last"),
-    "conv3d": AccessSite(
-        "conv3d", (1, 8, 3, 3, 3), 1, 4, 5, *[(1, 1, 1)] * 2, (0, 0, 0), (1, 1, 1)
-    ),
-    "linear": AccessSite("linear", (3, 16), 1, 8, 5),
-    "linear of three axes": AccessSite("linear", (3, 7, 16), 2, 8, 5),
-    "linear of blocks": AccessSite("linear", (3, 16 * 9), 1, 8, 5, block=9),
-    "copy": AccessSite("copy", (2, 16, 6, 6), 1, 8),
-    "double": replace(CONV, dtype="float64"),
-}
-
-
-def shifted(values: PriceList, points: list[Point]) -> list[Sample]:
-    """Samples that these prices explain without rest."""
-    return [Sample(point, float(calibration.predicted(values, point))) for point in points]
 
 
 @pytest.mark.parametrize("site", SITES.values(), ids=SITES)
@@ -218,177 +190,6 @@ def test_what_cannot_be_timed_is_said() -> None:
     for site in (replace(CONV, device="cuda:77"), replace(CONV, dilation=(9, 9))):
         with pytest.raises(rs.InputError, match=r"site conv2d .*cannot be timed"):
             measure(site, points_to_fit(site), budget_s=0.0)
-
-
-class Measured:
-    """Stands in for the clock: times that certain prices make."""
-
-    truth = PriceList((120, 3), (90, 3, 20), (87,), (410,))
-
-    def __init__(self) -> None:
-        self.sites: list[AccessSite] = []
-
-    def __call__(self, site: AccessSite, points: list[Point], *, budget_s: float) -> list[Sample]:
-        self.sites.append(site)
-        return shifted(self.truth, points)
-
-
-@pytest.fixture
-def measured(monkeypatch: pytest.MonkeyPatch) -> Measured:
-    stand_in = Measured()
-    monkeypatch.setattr(calibration, "measure", stand_in)
-    return stand_in
-
-
-def test_each_kind_of_site_is_measured_once(measured: Measured, tmp_path: Path) -> None:
-    """Equal and near sites share; what a file knows is not measured again."""
-    near = replace(CONV, channels=7)
-    sites = [CONV, near, SITES["linear"], CONV]
-    path = tmp_path / "folder" / "timings.json"
-    first = calibrate_sites(sites, cache=TimingCache(path))
-    assert [each.site for each in first] == sites
-    assert measured.sites == [CONV, SITES["linear"]]
-    assert not any(each.from_cache for each in first)
-    again = calibrate_sites([near, SITES["copy"]], cache=TimingCache(path))
-    assert measured.sites[2:] == [SITES["copy"]]
-    assert [each.from_cache for each in again] == [True, False]
-    assert again[0].prices == first[0].prices == measured.truth
-    assert again[0].samples == first[0].samples
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"threads": 2},
-        {"dtype": "float64"},
-        {"memory_format": "channels_last"},
-        {"shape": (4, 16, 6, 6)},
-        {"out_channels": 6},
-        {"stride": (1, 1)},
-    ],
-)
-def test_another_site_is_another_entry(measured: Measured, changes: dict[str, Any]) -> None:
-    """Whatever a time depends on is in the key."""
-    cache = TimingCache(None)
-    price_sites([CONV], cache=cache)
-    price_sites([replace(CONV, **changes)], cache=cache)
-    assert len(measured.sites) == 2
-
-
-@pytest.mark.parametrize("where", ["torch.__version__", "hardware"])
-def test_another_machine_is_another_entry(
-    measured: Measured, where: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Times from another PyTorch or processor are not taken for ours."""
-    cache = TimingCache(None)
-    price_sites([CONV], cache=cache)
-    if where == "hardware":
-        monkeypatch.setattr(
-            "reorder_solver.torch_adapter.prices.cache.hardware", lambda _: "another"
-        )
-    else:
-        monkeypatch.setattr(where, "99.0")
-    price_sites([CONV], cache=cache)
-    assert len(measured.sites) == 2
-
-
-@pytest.mark.parametrize(
-    ("content", "phrase"),
-    [
-        (b"", "is no cache of timings"),
-        (b"\xff\x00", "is no cache of timings"),
-        (b'{"format": "access-timings", "version": 1', "is no cache of timings"),
-        (b"[1, 2]", "is no cache of timings"),
-        (b'{"format": "channel-ordering", "version": 1}', "is no cache of timings"),
-        (b'{"format": "access-timings", "version": 0, "timings": {}}', "version 0, not 1"),
-        (b'{"format": "access-timings", "version": 1, "timings": []}', "is no cache"),
-        (b'{"format": "access-timings", "version": 1, "timings": {"a": [[1]]}}', "is no cache"),
-        (
-            b'{"format":"access-timings","version":1,"timings":{"a":[["cat",1.5,2,3,4]]}}',
-            "is no cache",
-        ),
-        (b"[" * 100_000, "is no cache"),
-    ],
-)
-def test_damaged_file_is_one_warning_and_rebuilt(
-    measured: Measured, content: bytes, phrase: str, tmp_path: Path
-) -> None:
-    """The warning names the file; the next run finds a sound one."""
-    path = tmp_path / "timings.json"
-    path.write_bytes(content)
-    with pytest.warns(TimingCacheWarning, match=phrase) as caught:
-        cache = TimingCache(path)
-    assert len(caught) == 1
-    assert str(caught[0].message).startswith(f"{path}: ")
-    with warnings.catch_warnings():
-        # It has been said that the file is rebuilt.
-        warnings.simplefilter("error")
-        price_sites([CONV], cache=cache)
-        price_sites([CONV], cache=TimingCache(path))
-    assert len(measured.sites) == 1
-
-
-def test_processes_add_to_one_file(measured: Measured, tmp_path: Path) -> None:
-    """What another has added since is kept, and no other file is left."""
-    path = tmp_path / "timings.json"
-    one, other = TimingCache(path), TimingCache(path)
-    price_sites([CONV], cache=one)
-    price_sites([SITES["linear"]], cache=other)
-    price_sites([CONV, SITES["linear"]], cache=TimingCache(path))
-    assert len(measured.sites) == 2
-    assert [each.name for each in tmp_path.iterdir()] == ["timings.json"]
-    assert json.loads(path.read_text())["version"] == 1
-
-
-def test_folder_that_cannot_be_written_is_one_warning(measured: Measured, tmp_path: Path) -> None:
-    """The prices are returned all the same."""
-    (tmp_path / "file").write_text("")
-    cache = TimingCache(tmp_path / "file" / "timings.json")
-    with pytest.warns(TimingCacheWarning, match="cannot be kept") as caught:
-        (found,) = price_sites([CONV], cache=cache)
-    assert len(caught) == 1
-    assert found == measured.truth
-
-
-def test_interrupted_measurements_are_kept(
-    measured: Measured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """What was measured before Ctrl-C is in the file."""
-
-    def interrupted(site: AccessSite, *arguments: Any, **settings: Any) -> list[Sample]:
-        if measured.sites:
-            raise KeyboardInterrupt
-        return measured(site, *arguments, **settings)
-
-    monkeypatch.setattr(calibration, "measure", interrupted)
-    path = tmp_path / "timings.json"
-    with pytest.raises(KeyboardInterrupt):
-        price_sites([CONV, SITES["linear"]], cache=TimingCache(path))
-    assert TimingCache(path).get(CONV) is not None
-
-
-def test_default_cache_is_in_the_users_folder(
-    measured: Measured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """It is used when no other is named."""
-    target = tmp_path / "timings.json"
-    monkeypatch.setattr(calibration, "default_path", lambda: target)
-    price_sites([CONV])
-    assert target.exists()
-    assert default_path().name == "timings.json"
-    assert default_path().parent.name.startswith("reorder-solver")
-
-
-def test_check_compares_other_points(measured: Measured) -> None:
-    """The points differ from those fitted, and exact prices predict them exactly."""
-    calibrated = calibrate_sites([CONV, SITES["copy"], CONV], cache=TimingCache(None))
-    compared = check_sites(calibrated)
-    assert compared[0] is compared[2]
-    for each, found in zip(calibrated, compared, strict=True):
-        assert {one.point for one in found}.isdisjoint(sample.point for sample in each.samples)
-        assert all(one.predicted == one.measured for one in found)
-    assert {one.point.mode.value for one in compared[0]} == {"gather", "cat", "cover", "split"}
-    assert {one.point.mode.value for one in compared[1]} == {"gather", "cat"}
 
 
 def test_real_measurements() -> None:

@@ -22,10 +22,8 @@ from adapter_nets import (
     Tokens,
     build,
     image,
-    layers_of,
-    layouts,
-    random_masks,
 )
+from masks_and_layouts import layers_of, layouts, random_masks
 
 from reorder_solver import torch_adapter as ta
 

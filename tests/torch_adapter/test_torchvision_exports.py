@@ -7,7 +7,8 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from adapter_nets import TOLERANCE, layouts
+from adapter_nets import TOLERANCE
+from masks_and_layouts import layouts
 
 import reorder_solver as rs
 from reorder_solver import torch_adapter as ta
