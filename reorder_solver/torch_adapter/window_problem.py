@@ -33,10 +33,11 @@ if TYPE_CHECKING:
     FloatArray = npt.NDArray[np.float64]
     IntArray = npt.NDArray[np.int64]
 
-#: What the scores of a layer add up to, within rounding, where every layer has its own budget.
-LAYER_TOTAL = 1 << 24
-#: What all scores add up to where layers share one.
+#: What all scores add up to, within rounding.
 MODEL_TOTAL = 1 << 40
+#: What those of a layer add up to at least, where every layer has its own budget: rounding is to
+#: leave the ranks of a layer whose scores are tiny beside those of others.
+LAYER_TOTAL = 1 << 24
 
 #: Treatments of the readers of a stretch, from the loosest to the tightest.
 WINDOWS, ALIKE, WHOLE = range(3)
@@ -148,8 +149,8 @@ def formulate(
     Notes
     -----
     Scores become integers: less the least of the layer if that is negative, then scaled, so that
-    with local budgets each layer's add up to 2**24 and with a shared one those of all layers to
-    2**40, and rounded to the nearest, 1 at least. Rounding changes no score by more than one unit.
+    those of all layers add up to 2**40, and rounded to the nearest, 1 at least. Rounding changes
+    no score by more than one unit. With local budgets, those of a layer add up to 2**24 at least.
     """
     return _Formulation(survey, scores, demand, treatments or {}, paid).problem()
 
@@ -218,8 +219,9 @@ class _Formulation:
         everything = sum(float(each.sum()) for each in found.values())
         rounded: dict[Key, IntArray] = {}
         for key, numbers in found.items():
-            total = everything if self._demand.shared else float(numbers.sum())
-            unit = (MODEL_TOTAL if self._demand.shared else LAYER_TOTAL) / (total or 1.0)
+            unit = MODEL_TOTAL / (everything or 1.0)
+            if not self._demand.shared:
+                unit = max(unit, LAYER_TOTAL / (float(numbers.sum()) or 1.0))
             rounded[key] = np.maximum(1, np.rint(numbers * unit)).astype(np.int64)
         return rounded
 

@@ -118,7 +118,8 @@ def prune_windows(
     side : {"input", "output", "both"}
         Whether layers choose among the channels they read, those they write, or both.
     budget : {"layer", "channels", "macs", "bytes"}
-        ``layer``: every layer drops the same share. Otherwise the share is taken of all layers
+        ``layer``: every layer drops the same share, and where layers compete for the order of a
+        tensor, they weigh what their scores weigh. Otherwise the share is taken of all layers
         together, of their channels, multiply-adds or bytes of weights, and each keeps a tenth of
         its channels at least. There the scores ``l1``, ``l2``, ``fpgm`` and ``hrank`` count over
         their layer's mean; scores that are given count as they are.

@@ -122,6 +122,24 @@ def test_both_sides() -> None:
     assert found.copies.chosen == 0
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-9])
+def test_without_slack_it_is_constrained_pruning(scale: float) -> None:
+    """As many live channels as windows are wide: the same masks, scores weighing the same.
+
+    Layers whose scores are tiny beside those of others still rank their own channels.
+    """
+    model = built(Residual)
+    scores = ta.channel_scores(model, inputs(), "l2")
+    first, *_ = scores
+    for side, numbers in scores[first].items():
+        scores[first][side] = numbers * scale
+    found = ta.prune_windows(model, inputs(), scores, 0.5, live=0.5, time_limit=20)
+    joint = ta.prune(model, inputs(), scores, 0.5, side="joint")
+    assert found.masks
+    for name, sides in found.masks.items():
+        assert (sides["input"] == joint[name]["input"]).all()
+
+
 def test_what_is_left_alone_is_listed() -> None:
     """Layers in groups, and those called on several tensors, keep everything and say why."""
     reasons = {each.reason for each in ta.prune_windows(built(Grouped), inputs()).left}
