@@ -8,11 +8,13 @@ import io
 import json
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -96,15 +98,29 @@ def check_options(text: str) -> None:
                 if "does not exist" not in error.message:
                     raise
         elif words[0] == "python":
-            script = ROOT / words[1]
-            done = subprocess.run(
-                [sys.executable, script, "--help"], capture_output=True, text=True, check=True
-            )
+            shown = _help_of(words[1])
             for word in words[2:]:
                 if word.startswith("--"):
-                    assert word.partition("=")[0] in done.stdout, one
+                    assert word.partition("=")[0] in shown, one
         else:
             assert words[0] in STAND_INS, one
+
+
+@cache
+def _help_of(script: str) -> str:
+    """What a script prints when asked for help; in this process, as its imports take long."""
+    path = ROOT / script
+    arguments, places = sys.argv, list(sys.path)
+    sys.argv, sys.path[0:0] = [str(path), "--help"], [str(path.parent)]
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            runpy.run_path(str(path), run_name="__main__")
+    except SystemExit as end:
+        if end.code:
+            raise
+    finally:
+        sys.argv, sys.path[:] = arguments, places
+    return printed.getvalue()
 
 
 def _furnish(folder: Path) -> None:
