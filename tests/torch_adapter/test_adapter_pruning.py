@@ -145,9 +145,17 @@ def test_mixed_sides_depend_on_seed_and_layer() -> None:
     model = build(Dense)
     kinds: set[tuple[str, ...]] = set()
     whole = ta.prune(model, image(), side="both")
+    pruner, another = ta.Pruner(model, image()), ta.Pruner(model, image())
     for seed in range(6):
-        masks = ta.prune(model, image(), seed=seed, side="mixed")
-        again = ta.prune(model, image(), seed=seed, side="mixed")
+        masks, again = (
+            each.masks(each.scores(seed=seed), seed=seed, side="mixed")
+            for each in (pruner, another)
+        )
+        if seed == 1:
+            plain = ta.prune(model, image(), seed=seed, side="mixed")
+            assert {name: list(sides) for name, sides in masks.items()} == {
+                name: list(sides) for name, sides in plain.items()
+            }
         assert {name: list(sides) for name, sides in masks.items()} == {
             name: list(sides) for name, sides in again.items()
         }
@@ -161,8 +169,14 @@ def test_mixed_sides_depend_on_seed_and_layer() -> None:
 def agreement(correlation: float, seeds: int) -> float:
     """Share of channels about which two readers of the residual stream agree."""
     model, same = build(Residual), []
+    pruner = ta.Pruner(model, image())
     for seed in range(seeds):
-        masks = ta.prune_inputs(model, image(), "random", 0.5, seed, correlation)
+        scores = pruner.scores("random", "input", seed=seed, correlation=correlation)
+        masks = pruner.masks(scores, 0.5)
+        if seed == 1:
+            plain = ta.prune_inputs(model, image(), "random", 0.5, seed, correlation)
+            assert masks.keys() == plain.keys()
+            assert differing(masks, plain, list(masks), "input") == 0
         same.append((masks["block.0.0"]["input"] == masks["block.1.0"]["input"]).mean())
     return float(np.mean(same))
 
