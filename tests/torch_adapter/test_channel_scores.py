@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,9 @@ from torch import nn
 
 import reorder_solver as rs
 from reorder_solver import torch_adapter as ta
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SIDES = ("input", "output")
 
@@ -91,14 +95,26 @@ def test_what_taylor_predicts_is_what_masking_does() -> None:
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+@cache
+def captured(net: Callable[[], nn.Module]) -> ta.Pruner:
+    """A net captured once for all tests."""
+    return ta.Pruner(build(net), image())
+
+
+@pytest.fixture
+def pruner() -> ta.Pruner:
+    """Of the residual net."""
+    return captured(Residual)
+
+
 @pytest.mark.parametrize("score", ["l1", "l2", "lamp", "fpgm", "hrank", "taylor", "random"])
 def test_every_score_of_every_kind_of_layer(score: str) -> None:
     """One finite number per channel; features of one channel share its score."""
     for net in (FlattenHead, Grouped, Residual):
         model, x = build(net), image()
         data = [(x, None), (x[:1] * 2, None)]
-        found = ta.channel_scores(
-            model, x, score, data=data, loss=lambda output, target: output.square().mean()
+        found = captured(net).scores(
+            score, data=data, loss=lambda output, target: output.square().mean()
         )
         for name, sides in found.items():
             module = model.get_submodule(name)
@@ -137,12 +153,10 @@ def test_geometric_median_stays_within_groups_and_channels() -> None:
 
 @pytest.mark.parametrize("side", ["input", "output", "both", "mixed", "joint"])
 @pytest.mark.parametrize("budget", ["local", "global"])
-def test_own_scores_prune_as_the_built_in_ones(side: str, budget: str) -> None:
+def test_own_scores_prune_as_the_built_in_ones(pruner: ta.Pruner, side: str, budget: str) -> None:
     """A table of the same numbers gives the same masks; LAMP is compared as it is."""
-    model, x = build(Residual), image()
-    table = ta.channel_scores(model, x, "lamp")
-    named = ta.prune(model, x, "lamp", 0.4, side=side, budget=budget)
-    given = ta.prune(model, x, table, 0.4, side=side, budget=budget)
+    named = ta.prune(build(Residual), image(), "lamp", 0.4, side=side, budget=budget)
+    given = pruner.masks(pruner.scores("lamp"), 0.4, side=side, budget=budget)
     assert {name: list(sides) for name, sides in named.items()} == {
         name: list(sides) for name, sides in given.items()
     }
@@ -165,12 +179,11 @@ def test_missing_scores_drop_nothing() -> None:
 
 
 @pytest.mark.parametrize("side", ["input", "output"])
-def test_a_global_budget_drops_the_lowest_of_all_layers(side: str) -> None:
+def test_a_global_budget_drops_the_lowest_of_all_layers(pruner: ta.Pruner, side: str) -> None:
     """As many as the share of all channels; every layer keeps its best."""
-    model, x = build(Residual), image()
-    scores = ta.channel_scores(model, x, "random", side=side, seed=4)
+    scores = pruner.scores("random", side, seed=4)
     for amount in (0.0, 0.3, 0.7, 1.0):
-        masks = ta.prune(model, x, scores, amount, side=side, budget="global")
+        masks = pruner.masks(scores, amount, side=side, budget="global")
         kept = np.concatenate([sides[side] for sides in masks.values()])
         numbers = np.concatenate([scores[name][side] for name in masks])
         assert all(sides[side].any() for sides in masks.values())
