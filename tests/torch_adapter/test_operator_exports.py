@@ -72,7 +72,8 @@ def probed(group: Seen, name: str, value: Value, rng: np.random.Generator) -> No
     probe = Probe(output.node, value, sequence)
     group.program.operations[-1] = probe
     try:
-        facts = Facts(group.program, group.program.captured.attributes)
+        # What is constant does not depend on what is read.
+        facts = group.facts.with_live({})
         live = {
             one.output: facts.live(one.output)
             for one in group.program.operations
