@@ -216,42 +216,17 @@ def test_random_networks_tells_failures(
     assert text.count("= self.") <= 1
 
 
-COMMANDS = ["export_latency", "limits", "networks", "peers", "proofs", "random_networks", "sharing"]
-#: Prints what each script prints when it is asked for help, as if it were started by itself.
-ASK_FOR_HELP = """
-import contextlib, io, json, runpy, sys
-scripts, shown = sys.argv[2:], []
-sys.path[0] = sys.argv[1]
-for script in scripts:
-    sys.argv = [script, "--help"]
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        try:
-            runpy.run_path(script, run_name="__main__")
-        except SystemExit as end:
-            code = end.code
-    shown.append((code, printed.getvalue()))
-print(json.dumps(shown))
-"""
-
-
-@pytest.fixture(scope="module")
-def helps() -> dict[str, tuple[int, str]]:
-    """The exit code and the help of each study, from one new process: they load PyTorch."""
-    scripts = [str(FOLDER / f"{name}.py") for name in COMMANDS]
-    command = [sys.executable, "-c", ASK_FOR_HELP, str(FOLDER), *scripts]
+@pytest.mark.parametrize(
+    "name",
+    ["export_latency", "limits", "networks", "peers", "proofs", "random_networks", "sharing"],
+)
+def test_help(name: str) -> None:
+    """Each study is a command that explains itself."""
+    command = [sys.executable, str(FOLDER / f"{name}.py"), "--help"]
     done = subprocess.run(
         command, capture_output=True, text=True, check=True, cwd=FOLDER.parents[1]
     )
-    return dict(zip(COMMANDS, json.loads(done.stdout), strict=True))
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_help(name: str, helps: dict[str, tuple[int, str]]) -> None:
-    """Each study is a command that explains itself."""
-    code, shown = helps[name]
-    assert code == 0
-    assert f"{name}.py" in shown
-    assert "--output" in shown
+    assert "--output" in done.stdout
 
 
 def test_latency_rows(load: Any) -> None:
