@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _METHODS: dict[Any, str] = {
     torch.ops.aten.sym_size.int: "size",
     torch.ops.aten.view.default: "reshape",
+    torch.ops.aten._unsafe_view.default: "reshape",  # noqa: SLF001 - its only name
     torch.ops.aten.reshape.default: "reshape",
     torch.ops.aten.expand.default: "expand",
 }
