@@ -64,7 +64,7 @@ def points(accuracy: Iterable[Row], latency: Iterable[Row]) -> list[Row]:
 
 
 def front_gains(found: Iterable[Row], ahead: Sequence[str], behind: str) -> list[Row]:
-    """By how much the front of some exports is above each point of another's.
+    """By how much the front of some exports is above that of another, at each of its points.
 
     Parameters
     ----------
@@ -79,20 +79,22 @@ def front_gains(found: Iterable[Row], ahead: Sequence[str], behind: str) -> list
     -------
     list of dict
         The points of ``behind`` of networks for which all have any, each with ``gain``: the
-        best top-1 that ``ahead`` has in no more time, minus its own; None where it is never as
-        fast. Each export goes in straight lines from the unpruned network through its amounts,
-        since every amount between can be had.
+        best top-1 that ``ahead`` has in no more time, minus the best that ``behind`` has; None
+        where ``ahead`` is never as fast. Each export goes in straight lines from the unpruned
+        network through its amounts, since every amount between can be had.
     """
     gains: list[Row] = []
     for here in grouped(found, lambda row: tuple(row[key] for key in FRONT)).values():
         by_export = grouped(here, lambda row: row["export"])
         lines = [_line(by_export.get(name, [])) for name in ahead]
         if all(lines):
+            other = _line(by_export.get(behind, []))
             for row in by_export.get(behind, []):
+                own = max(_reached(other, row["time"]))
                 best = max(
                     (top1 for line in lines for top1 in _reached(line, row["time"])), default=None
                 )
-                gains.append({**row, "gain": None if best is None else best - row["top1"]})
+                gains.append({**row, "gain": None if best is None else best - own})
     return gains
 
 

@@ -105,7 +105,7 @@ def ratio_section(rows: Sequence[Row]) -> list[str]:
 
 
 def front_section(points: Sequence[Row]) -> list[str]:
-    """By how much zero-copy pruning's front is above each point of the others'."""
+    """By how much zero-copy pruning's front is above those of the others."""
     lines: list[str] = []
     for setting, here in grouped(points, _setting).items():
         slack = [each for each in _exports(here) if each.startswith(_SLACK)]
@@ -127,8 +127,9 @@ def _front_tables(
         f"## Front of {name} over measured latency, {kind}, batch {batch}, {side} side, "
         f"{budget} budget, statistics {statistics}",
         "",
-        f"Best top-1 of {name} in the time of the other's export, minus the other's, in points: "
-        "mean (how often below, how often never as fast, of how many).",
+        f"At the time of each point of another export: best top-1 of {name} in no more time, minus "
+        "the best of the other, in points; the unpruned network belongs to every front. Mean (how "
+        "often below, how often never as fast, of how many).",
         "",
     ]
     everything = [row for rows in gains.values() for row in rows]
