@@ -20,10 +20,11 @@ _METHODS = {
     "oracle": None,
     "unpruned": None,
 }
-_POINT = ("data", "architecture", "seed", "score", "side", "budget", "amount")
+_POINT = ("data", "architecture", "seed", "weights", "score", "side", "budget", "amount")
 #: What the points of a front have in common.
 FRONT = (
-    "data", "architecture", "seed", "score", "side", "budget", "statistics", "kind", "batch",
+    "data", "architecture", "seed", "weights", "score", "side", "budget", "statistics", "kind",
+    "batch",
 )  # fmt: skip
 
 

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
     from reorder_solver.experiments.summary import Row
 
-_COMMON = ("data", "architecture", "seed", "score", "side", "budget", "amount", "rounds", "batch")
+_COMMON = (
+    "data", "architecture", "seed", "weights", "score", "side", "budget", "amount", "rounds",
+    "batch",
+)  # fmt: skip
 #: Whose front is to be above, and those below.
 _AHEAD, _BEHIND = "zero-copy", ("constrained", "upscale", "optimal")
 _SLACK = "zero-copy-slack-"

@@ -11,7 +11,7 @@ from reorder_solver.plot.figure import require_matplotlib
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-#: Okabe and Ito, safe for colour-blind eyes.
+#: Six of Okabe and Ito, safe for colour-blind eyes, and two that their dashes tell from those.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#8C564B")
 _DASHES = ("-", "--", "-.", ":") * 2
 

@@ -211,18 +211,25 @@ class _Formulation:
 
     def _integers(self, scores: GivenScores) -> dict[Key, IntArray]:
         found: dict[Key, FloatArray] = {}
+        peaks: dict[Key, float] = {}
         for choice in self._choices:
             module = self._survey.layers.modules[choice.layer]
             call = self._survey.layers.first_calls[choice.layer]
             numbers = scores(choice.layer, module, channels_of(call, choice.side), choice.side)
-            found[choice.key] = numbers - min(0.0, float(numbers.min(initial=0.0)))
-        everything = sum(float(each.sum()) for each in found.values())
+            peaks[choice.key] = float(np.abs(numbers).max(initial=0.0))
+            # Over its own peak, no sum of a layer's scores is too large or too small for a float.
+            own = numbers / (peaks[choice.key] or 1.0)
+            found[choice.key] = own - min(0.0, float(own.min(initial=0.0)))
+        peak = max(peaks.values(), default=0.0) or 1.0
+        weights = {key: float(each.sum()) * (peaks[key] / peak) for key, each in found.items()}
+        everything = sum(weights.values()) or 1.0
         rounded: dict[Key, IntArray] = {}
         for key, numbers in found.items():
-            unit = MODEL_TOTAL / (everything or 1.0)
+            total = MODEL_TOTAL * (weights[key] / everything)
             if not self._demand.shared:
-                unit = max(unit, LAYER_TOTAL / (float(numbers.sum()) or 1.0))
-            rounded[key] = np.maximum(1, np.rint(numbers * unit)).astype(np.int64)
+                total = max(total, LAYER_TOTAL)
+            shares = numbers / (float(numbers.sum()) or 1.0)
+            rounded[key] = np.maximum(1, np.rint(shares * total)).astype(np.int64)
         return rounded
 
     def _free(self, choice: Choice) -> None:
@@ -300,5 +307,7 @@ class _Formulation:
     def _limit(self, stretch: Stretch) -> int | None:
         if self._demand.live >= 1 or stretch.held or stretch.id in self._whole:
             return None
-        limit = max(math.ceil(self._demand.live * stretch.channels), self._widest[stretch.id])
+        # A share such as 1 - 0.43 is a little more than 0.57.
+        asked = math.ceil(self._demand.live * stretch.channels - 1e-9)
+        limit = max(asked, self._widest[stretch.id])
         return limit if limit < stretch.channels else None

@@ -22,18 +22,24 @@ AHEAD = {0.25: (0.75, 0.75), 0.5: (0.5, 0.25)}
 BEHIND = {0.25: (0.875, 0.5), 0.5: (0.625, 0.625), 0.75: (0.25, 0.125)}
 
 
-def masks(method: str, amount: float, top1: float, seed: int = 0) -> dict[str, Any]:
+def masks(
+    method: str, amount: float, top1: float, seed: int = 0, weights: str = "w"
+) -> dict[str, Any]:
     return {
         "stage": "accuracy", "data": "d", "architecture": "a", "seed": seed, "score": "l2",
+        "weights": weights,
         "side": "input", "budget": "local", "amount": amount, "method": method,
         "statistics": "kept", "top1": top1, "unpruned": 0.875,
     }  # fmt: skip
 
 
-def timed(amount: float, times: dict[str, float], seed: int = 0) -> dict[str, Any]:
+def timed(
+    amount: float, times: dict[str, float], seed: int = 0, weights: str = "w"
+) -> dict[str, Any]:
     ms = {"unpruned": 8.0, "naive": 8.0, "oracle": 1.0, **{k: 8 * v for k, v in times.items()}}
     return {
         "stage": "latency", "data": "d", "architecture": "a", "seed": seed, "score": "l2",
+        "weights": weights,
         "side": "input", "budget": "local", "amount": amount, "rounds": 5, "batch": 4,
         "copies": {name: {"accesses": 3} for name in times},
         "eager": {
@@ -70,6 +76,8 @@ def test_points_join_times_and_masks() -> None:
         **{("naive", amount): (1.0, top1) for amount, (_, top1) in BEHIND.items()},
     }
     assert points([masks("zero-copy", 0.25, 0.5, seed=1)], LATENCY) == []
+    # A network that was trained again is another.
+    assert points([masks("zero-copy", 0.25, 0.5, weights="others")], LATENCY) == []
 
 
 def test_gains_are_read_off_the_line() -> None:

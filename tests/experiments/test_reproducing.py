@@ -260,7 +260,10 @@ def test_the_report_says_where_it_does_not_hold() -> None:
     assert "half of the unpruned top-1: -25.0 points, behind in 1 of 1." in text
     assert "| a | d | 90.0 ± 0.0 | 1 |" in text
     common = {"kind": "eager", "batch": 1, "export": "optimal", "of_unpruned": 1.0}
-    point = {key: losing[0][key] for key in ("data", "architecture", "seed", "score", "amount")}
+    point = {
+        key: losing[0][key]
+        for key in ("data", "architecture", "seed", "weights", "score", "amount")
+    }
     point |= {"side": "input", "budget": "local"}
     latency = [{**common, **point, "of_naive": each} for each in (0.5, 0.125)]
     assert "| a | 0.250 (0.125-0.500) |" in report([], latency)

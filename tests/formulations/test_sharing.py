@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from set_partitions import partitions
 
 from formulations import sharing
 from formulations.sharing import STAYS, BufferSharing, SharedBuffers
@@ -40,18 +41,6 @@ def problem_of(wants, sizes, gathers, **options):
         compatible=lambda readers: consecutive(wants, readers),
         **options,
     )
-
-
-def partitions(items):
-    """All set partitions."""
-    if not items:
-        yield []
-        return
-    first, *rest = items
-    for smaller in partitions(rest):
-        yield [[first], *smaller]
-        for number in range(len(smaller)):
-            yield [*smaller[:number], [first, *smaller[number]], *smaller[number + 1 :]]
 
 
 def subsets(items):

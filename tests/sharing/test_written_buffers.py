@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from set_partitions import partitions
 from sharing_examples import optimum, optimum_of, venn
 
 import reorder_solver as rs
@@ -17,18 +18,6 @@ from reorder_solver.sharing import Source, share_buffers
 def stored(plan, tensor):
     """How many channels of a tensor are used."""
     return int(plan.instance.used_channels()[tensor].sum())
-
-
-def partitions(items):
-    """All set partitions."""
-    if not items:
-        yield []
-        return
-    first, *rest = items
-    for smaller in partitions(rest):
-        yield [[first], *smaller]
-        for number in range(len(smaller)):
-            yield [*smaller[:number], [first, *smaller[number]], *smaller[number + 1 :]]
 
 
 def cheapest_written(instance, each):

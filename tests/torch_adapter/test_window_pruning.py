@@ -25,7 +25,7 @@ from reorder_solver import torch_adapter as ta
 from reorder_solver.core.errors import InputError
 from reorder_solver.experiments.architectures import build
 from reorder_solver.torch_adapter.window_check import CopyCounter
-from reorder_solver.torch_adapter.window_pruning import demanded
+from reorder_solver.torch_adapter.window_pruning import WindowPruner, demanded
 
 NETS = [
     Chain,
@@ -122,7 +122,7 @@ def test_both_sides() -> None:
     assert found.copies.chosen == 0
 
 
-@pytest.mark.parametrize("scale", [1.0, 1e-9])
+@pytest.mark.parametrize("scale", [1.0, 1e-9, 1e-310])
 def test_without_slack_it_is_constrained_pruning(scale: float) -> None:
     """As many live channels as windows are wide: the same masks, scores weighing the same.
 
@@ -138,6 +138,35 @@ def test_without_slack_it_is_constrained_pruning(scale: float) -> None:
     assert found.masks
     for name, sides in found.masks.items():
         assert (sides["input"] == joint[name]["input"]).all()
+
+
+def test_no_channel_stays_beyond_the_share() -> None:
+    """Regression: 1 - 0.43 of a hundred channels is 57, though a float says a little more."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 100, 1), nn.Conv2d(100, 4, 1), nn.Conv2d(4, 2, 1)).eval()
+    pruner = WindowPruner(net, inputs())
+    problem = pruner.problem(pruner.scores("l2"), demanded(0.43, live=1 - 0.43))
+    (wide,) = [each for each in problem.instance.tensors if each.channels == 100]
+    assert wide.live_limit == 57
+
+
+@pytest.mark.parametrize("budget", ["layer", "channels"])
+@pytest.mark.parametrize("scale", [1e-310, 1e306])
+def test_scores_of_any_finite_size(budget: str, scale: float) -> None:
+    """Regression: sums of them left the range of floats, and what came out was arbitrary."""
+    model = built(Residual)
+    scores = ta.channel_scores(model, inputs(), "l2")
+    scaled = {
+        name: {side: scale * numbers for side, numbers in sides.items()}
+        for name, sides in scores.items()
+    }
+    plain, same = (
+        ta.prune_windows(model, inputs(), each, 0.5, budget=budget, time_limit=20)
+        for each in (scores, scaled)
+    )
+    assert plain.masks
+    for name, sides in plain.masks.items():
+        assert (sides["input"] == same.masks[name]["input"]).all()
 
 
 def test_what_is_left_alone_is_listed() -> None:
