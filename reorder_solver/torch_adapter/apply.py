@@ -118,7 +118,13 @@ def rewrite(
         modes = chosen_modes(extraction, layout)
     sequences = extraction.plan.sequences(layout, modes)
     emitter = Emitter(
-        extraction.facts, attributes, sequences, modes, extraction.joins, free=free_copies
+        extraction.facts,
+        attributes,
+        sequences,
+        modes,
+        extraction.joins,
+        extraction.usage,
+        free=free_copies,
     )
     emitter.write()
     steps = emitter.ledger.steps(emitter.graph)

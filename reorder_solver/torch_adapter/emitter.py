@@ -14,8 +14,12 @@ from reorder_solver.torch_adapter.errors import ExportMismatchError
 from reorder_solver.torch_adapter.facts import filled_arguments
 from reorder_solver.torch_adapter.flow import is_run
 from reorder_solver.torch_adapter.functional import IN_PLACE
+from reorder_solver.torch_adapter.hidden import is_multiplied, product
+from reorder_solver.torch_adapter.in_place import FRESH
+from reorder_solver.torch_adapter.kernels import gather_rows
 from reorder_solver.torch_adapter.ledger import FREE, Ledger
 from reorder_solver.torch_adapter.operations import Opaque, Select
+from reorder_solver.torch_adapter.schema import operator_name
 from reorder_solver.torch_adapter.trainable import ORIGIN
 
 if TYPE_CHECKING:
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from reorder_solver.torch_adapter.mixing import Mix
     from reorder_solver.torch_adapter.operations import Place
     from reorder_solver.torch_adapter.program import Operation, Value
+    from reorder_solver.torch_adapter.usage import Usage
 
     Edit = Callable[[torch.Tensor], torch.Tensor]
 
@@ -54,6 +59,8 @@ class Emitter:
         How one is served that finds its channels scattered; gather where nothing is said.
     joins : JoinCosts
         What the steps of a concatenation cost.
+    usage : Usage or None
+        How the graph is going to be called, if that is known.
     free : bool
         Replace every copy of scattered channels by a slice of the right size: the result
         computes nonsense, as fast as any layout could make it.
@@ -71,6 +78,7 @@ class Emitter:
         sequences: Mapping[Value, IndexArray],
         modes: Mapping[Operation, Mode],
         joins: JoinCosts,
+        usage: Usage | None = None,
         *,
         free: bool = False,
     ) -> None:
@@ -78,10 +86,12 @@ class Emitter:
         self.joins = joins
         self.ledger = Ledger(facts.program.captured.batch)
         self.graph = fx.Graph()
+        self._tracer = fx.proxy.GraphAppendingTracer(self.graph)
         self.values: dict[str, Any] = {}
         self.origins: dict[str, str] = {}
         self._attributes = attributes
         self._free = free
+        self._usage = usage
         self._modes = modes
         self._sequences = sequences
         self._positions: dict[Value, IndexArray] = {}
@@ -125,7 +135,8 @@ class Emitter:
         base, index = resolve(value)
         # A concatenation of one value is the same node as that value.
         self.ledger.made(self._made[base], base)
-        return self.select(self._made[base], base.flow, self._sequences[base], index[sequence])
+        made, order = self._made[base], self._sequences[base]
+        return self.select(made, base.flow, order, index[sequence], base.example)
 
     def whole(self, value: Value) -> fx.Node:
         """`value` as it was in the model."""
@@ -155,8 +166,18 @@ class Emitter:
         cuts = np.flatnonzero(np.diff(places) != 1) + 1
         return np.split(channels, cuts)
 
-    def select(self, made: fx.Node, flow: Flow, order: IndexArray, sequence: IndexArray) -> fx.Node:
-        """Choose channels of a node that holds those of `order`."""
+    def select(
+        self,
+        made: fx.Node,
+        flow: Flow,
+        order: IndexArray,
+        sequence: IndexArray,
+        example: torch.Tensor | None = None,
+    ) -> fx.Node:
+        """Choose channels of a node that holds those of `order`.
+
+        `example` has the sizes of the node's axes other than the channels', if they are known.
+        """
         if np.array_equal(order, sequence):
             return made
         held = flow.take(order)
@@ -166,10 +187,12 @@ class Emitter:
         if key in self._selected:
             self.ledger.reused(self._selected[key])
         else:
-            self._selected[key] = self._selection(made, held, features)
+            self._selected[key] = self._selection(made, held, features, example)
         return self._selected[key]
 
-    def _selection(self, made: fx.Node, flow: Flow, features: IndexArray) -> fx.Node:
+    def _selection(
+        self, made: fx.Node, flow: Flow, features: IndexArray, example: torch.Tensor | None
+    ) -> fx.Node:
         if is_run(features):
             node = self._narrow(made, flow.axis, int(features[0]), features.size)
             return self.ledger.selected(node, made, Mode.VIEW.value, features)
@@ -184,8 +207,44 @@ class Emitter:
             ]
             node = self.concatenate(pieces, flow.axis)
             return self.ledger.selected(node, made, Mode.CAT.value, features)
-        node = self.emit(torch.index_select, made, flow.axis, self.indices(features))
+        index = self.indices(features)
+        inner = self._rows(made, flow.axis, example)
+        if inner is None:
+            node = self.emit(torch.index_select, made, flow.axis, index)
+        else:
+            node = gather_rows(self._proxy(made), flow.axis, self._proxy(index), inner).node
         return self.ledger.selected(node, made, Mode.GATHER.value, features)
+
+    def _rows(self, made: fx.Node, axis: int, example: torch.Tensor | None) -> list[int] | None:
+        """The inner sizes of a node whose channels are innermost in memory; None for others."""
+        if self._usage is None or example is None or example.ndim < 3 or _is_turned(made):
+            return None
+        is_image = example.ndim == 4 and axis == 1
+        if axis != example.ndim - 1 and not (self._usage.is_last and is_image):
+            return None
+        inner = [size for number, size in enumerate(example.shape) if number not in (0, axis)]
+        return inner if all(isinstance(size, int) for size in inner) else None
+
+    def _proxy(self, node: fx.Node) -> fx.Proxy:
+        """A stand-in for a tensor: what is done with it is written down."""
+        return fx.Proxy(node, self._tracer)
+
+    def multiplies(self, node: fx.Node, read: fx.Node) -> bool:
+        """Whether a layer had better multiply what it reads, since it would copy that slice."""
+        is_slice = read.target is torch.narrow
+        return is_slice and self._usage is not None and is_multiplied(node, self._usage)
+
+    def product(
+        self, node: fx.Node, read: fx.Node, weight: fx.Node, bias: fx.Node | None
+    ) -> fx.Node:
+        """A pointwise convolution as a product of matrices."""
+        assert self._usage is not None
+        added = None if bias is None else self._proxy(bias)
+        is_last = self._usage.is_last
+        stand_in = product(node, self._proxy(read), self._proxy(weight), added, is_last=is_last)
+        made: fx.Node = stand_in.node
+        made.meta[FRESH] = True
+        return made
 
     def indices(self, features: IndexArray) -> fx.Node:
         """A stored index."""
@@ -342,6 +401,11 @@ def _inside(order: IndexArray, sequence: IndexArray) -> IndexArray:
     if (found < 0).any():
         raise ExportMismatchError("a channel is read that is not stored")
     return found
+
+
+def _is_turned(made: fx.Node) -> bool:
+    """Whether a node looks at memory in which other axes are innermost."""
+    return any(word in operator_name(made) for word in ("transpose", "permute", "movedim"))
 
 
 def _device(attributes: Mapping[str, Any]) -> torch.device:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from reorder_solver.torch_adapter.program import Value
     from reorder_solver.torch_adapter.share import SharedCopy
     from reorder_solver.torch_adapter.transformed_plan import Transformations
+    from reorder_solver.torch_adapter.usage import Usage
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,9 @@ class Extraction:
         :func:`apply`.
     joins : JoinCosts
         What decides how concatenations are written.
+    usage : Usage or None
+        How the export is going to be called, if that is known: then it uses the kernels that are
+        fastest there.
     """
 
     instance: Instance
@@ -60,14 +64,17 @@ class Extraction:
     facts: Facts
     plan: Plan
     joins: JoinCosts
+    usage: Usage | None = None
 
     def __repr__(self) -> str:
         size = f"{len(self.instance.tensors)} tensors, {len(self.instance.accesses)} accesses"
         return f"Extraction({self.name}: {size}, {len(self.pins)} pins)"
 
-    def transformed(self, transformations: Transformations | None) -> Extraction:
+    def transformed(
+        self, transformations: Transformations | None, usage: Usage | None = None
+    ) -> Extraction:
         """The problem that the same model poses with other transformations allowed."""
-        return _planned(self.name, self.captured, self.declared, self.facts, transformations)
+        return _planned(self.name, self.captured, self.declared, self.facts, transformations, usage)
 
     def with_copies(
         self, copies: Sequence[SharedCopy], transformations: Transformations
@@ -76,7 +83,7 @@ class Extraction:
         program = build(self.captured, RULES, self.declared.inputs)
         insert_copies(program, copies)
         facts = Facts(program, self.captured.attributes)
-        return _planned(self.name, self.captured, self.declared, facts, transformations)
+        return _planned(self.name, self.captured, self.declared, facts, transformations, self.usage)
 
 
 def extract(
@@ -123,10 +130,12 @@ def extract(
     return _planned(type(model).__name__, captured, declared, facts, transformations)
 
 
-def _plan(name: str, facts: Facts, transformations: Transformations | None) -> Plan:
+def _plan(
+    name: str, facts: Facts, transformations: Transformations | None, usage: Usage | None
+) -> Plan:
     if transformations is None:
         return PlainPlan(facts, name)
-    return TransformedPlan(facts, name, transformations)
+    return TransformedPlan(facts, name, transformations, usage)
 
 
 def _planned(
@@ -135,13 +144,16 @@ def _planned(
     declared: DeclaredMasks,
     facts: Facts,
     transformations: Transformations | None,
+    usage: Usage | None = None,
 ) -> Extraction:
-    plan = _plan(name, facts, transformations)
+    plan = _plan(name, facts, transformations, usage)
     also: dict[Value, BoolArray] = {}
     while revived := plan.revived():
         also |= {value: mask | also.get(value, False) for value, mask in revived.items()}
         facts = facts.with_live(also)
-        plan = _plan(name, facts, transformations)
+        plan = _plan(name, facts, transformations, usage)
     pins, notes = plan.pins(), captured.notes
     joins = plan.joins
-    return Extraction(plan.instance, pins, notes, name, captured, declared, facts, plan, joins)
+    return Extraction(
+        plan.instance, pins, notes, name, captured, declared, facts, plan, joins, usage
+    )

@@ -8,6 +8,9 @@ from reorder_solver.torch_adapter.functional import IN_PLACE
 from reorder_solver.torch_adapter.schema import operator_name
 from reorder_solver.torch_adapter.trainable import ORIGIN
 
+#: Key in a node's metadata: True if the node's memory was made for it, whatever operator it calls.
+FRESH = "reorder_solver_fresh"
+
 #: Operators that always return memory of their own.
 _FRESH = frozenset(
     {
@@ -29,7 +32,7 @@ def put_back_in_place(graph: fx.Graph) -> None:
     fresh: set[fx.Node] = set()
     written: set[fx.Node] = set()
     for node in graph.nodes:
-        if node.op == "call_function" and operator_name(node) in _FRESH:
+        if node.meta.get(FRESH) or (node.op == "call_function" and operator_name(node) in _FRESH):
             fresh.add(node)
         writing = node.meta.get(IN_PLACE)
         if writing is None:

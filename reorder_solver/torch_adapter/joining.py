@@ -154,7 +154,9 @@ class _Gathers(_Way):
             number = int(owner[part[0]])
             flow, order = operands[number].flow, self.wanted[number]
             own = self.sequence[part] - int(self.operation.offsets[number])
-            nodes.append(self.emitter.select(made[number], flow, order, own))
+            nodes.append(
+                self.emitter.select(made[number], flow, order, own, operands[number].example)
+            )
         return self._join(nodes)
 
 
@@ -194,4 +196,5 @@ class _Whole(_Way):
         output = self.operation.output
         assert output is not None
         joined = self._join(nodes)
-        return self.emitter.select(joined, output.flow, self._order(), self.sequence)
+        order = self._order()
+        return self.emitter.select(joined, output.flow, order, self.sequence, output.example)

@@ -12,9 +12,9 @@ import torch
 from reorder_solver.core.prices import Objective
 from reorder_solver.core.result import StopReason
 from reorder_solver.solve import solve
-from reorder_solver.torch_adapter.capture import as_arguments
 from reorder_solver.torch_adapter.pricing import with_prices
 from reorder_solver.torch_adapter.share import shared_copies, written_bytes
+from reorder_solver.torch_adapter.usage import usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,19 +67,8 @@ class SolverSettings:
         """The extraction with prices, if the objective needs them."""
         if Objective.parse(self.objective) is not Objective.LATENCY:
             return extraction
-        args, kwargs = as_arguments(example_inputs)
-        tensors = [one for one in (*args, *kwargs.values()) if isinstance(one, torch.Tensor)]
-        images = [one for one in tensors if one.ndim == 4]
-        last = any(
-            one.is_contiguous(memory_format=torch.channels_last) and not one.is_contiguous()
-            for one in images
-        )
-        return with_prices(
-            extraction,
-            batch=max(1, len(tensors[0]) if tensors[0].ndim else 1),
-            memory_format="channels_last" if last else "contiguous",
-            threads=torch.get_num_threads(),
-        )
+        usage = extraction.usage or usage_of(example_inputs)
+        return with_prices(extraction, usage, threads=torch.get_num_threads())
 
 
 def best_transformed(
@@ -91,7 +80,8 @@ def best_transformed(
     problem with them has the cheaper solution. The time limit is for all solving together; after
     an interruption, the best so far is returned.
     """
-    extraction = settings.priced(plain.transformed(allowed), example_inputs)
+    usage = usage_of(example_inputs, multiply=allowed.multiply)
+    extraction = settings.priced(plain.transformed(allowed, usage), example_inputs)
     result = settings.solve(extraction)
     if not allowed.share or not result.cost:
         return extraction, result

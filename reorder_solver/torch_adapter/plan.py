@@ -103,13 +103,15 @@ class PlannedAccess:
     wanted : ndarray of bool
         Its channels that are wanted.
     bytes : int
-        Per channel.
+        Per channel, of a copy.
     operation : Operation or None
         What reads; None where nothing but a choice of channels takes place.
     copied : bool
         True for a copy into an order of its own, which is never a view.
     layer : Operation or None
         The layer whose read this is, wherever its channels are chosen.
+    inside : int
+        Bytes per channel that the operator copies of a slice, too.
     """
 
     label: str
@@ -120,6 +122,12 @@ class PlannedAccess:
     operation: Operation | None = None
     copied: bool = False
     layer: Mix | GroupedMix | None = None
+    inside: int = 0
+
+    @property
+    def saved(self) -> int:
+        """Bytes per channel that a view saves; a view that saves none at least breaks ties."""
+        return max(self.bytes - self.inside, min(self.bytes, 1))
 
 
 class Plan(ABC):
@@ -254,7 +262,7 @@ class Plan(ABC):
             if self.numbering.count(number)
         )
         accesses = tuple(
-            Access(access_id, self._parts(one), one.role, bytes=one.bytes)
+            Access(access_id, self._parts(one), one.role, bytes=one.saved)
             for access_id, one in self.planned.items()
         )
         return Instance(name, tensors, accesses)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from reorder_solver.torch_adapter.plan import PlannedAccess
     from reorder_solver.torch_adapter.prices import TimingCache
     from reorder_solver.torch_adapter.program import Operation, Value
+    from reorder_solver.torch_adapter.usage import Usage
 
 #: Calls whose median time is that of one.
 _CALLS = 501
@@ -31,9 +32,8 @@ _CALLS = 501
 
 def with_prices(
     extraction: Extraction,
+    usage: Usage,
     *,
-    batch: int = 1,
-    memory_format: str = "contiguous",
     threads: int = 1,
     budget_s: float = 60.0,
     cache: TimingCache | None = None,
@@ -43,9 +43,8 @@ def with_prices(
     Parameters
     ----------
     extraction : Extraction
-    batch : int
-        Samples per call.
-    memory_format : {"contiguous", "channels_last"}
+    usage : Usage
+        How the export is going to be called; it is written for that.
     threads : int
         Of PyTorch within operators.
     budget_s : float
@@ -59,7 +58,14 @@ def with_prices(
     operand, or for bringing the operand into order before. Where channels may leave a value, the
     alternative to a copy is to keep them: then the layers that write the value make them too.
     """
-    sites = sites_of(extraction, batch=batch, memory_format=memory_format, threads=threads)
+    batch = usage.batch
+    sites = sites_of(
+        extraction,
+        batch=batch,
+        memory_format=usage.memory_format,
+        threads=threads,
+        multiply=usage.multiply,
+    )
     measured = {
         access_id: calibration.prices
         for access_id, calibration in zip(
@@ -77,7 +83,8 @@ def with_prices(
         replace(access, prices=prices[access.id]) for access in extraction.instance.accesses
     )
     costs = _join_costs(planned, measured, batch, call)
-    return replace(extraction, instance=extraction.instance.replace(accesses=accesses), joins=costs)
+    instance = extraction.instance.replace(accesses=accesses)
+    return replace(extraction, instance=instance, joins=costs, usage=usage)
 
 
 class _Work:

@@ -136,7 +136,7 @@ def _readers_by_value(plan: Plan, nodes: dict[Value, fx.Node]) -> dict[Value, li
         base, _ = resolve(planned.source)
         leaves = (
             planned.role is Role.READ
-            and planned.bytes > 0
+            and planned.bytes > planned.inside
             and not planned.copied
             and _can_move(planned.operation)
         )

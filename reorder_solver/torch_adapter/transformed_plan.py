@@ -9,7 +9,7 @@ and lays them in an order of its own (fuse).
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +20,7 @@ from reorder_solver.core.prices import Mode
 from reorder_solver.torch_adapter.arrange import arrange
 from reorder_solver.torch_adapter.emitter import resolve
 from reorder_solver.torch_adapter.grouped import GroupedMix
+from reorder_solver.torch_adapter.hidden import copied_share
 from reorder_solver.torch_adapter.mixing import Mix
 from reorder_solver.torch_adapter.operations import ChannelWise, Concatenation, Select
 from reorder_solver.torch_adapter.plan import (
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from reorder_solver.torch_adapter.operations import Operand
     from reorder_solver.torch_adapter.program import Operation, Value
     from reorder_solver.torch_adapter.tensors import Tensors
+    from reorder_solver.torch_adapter.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +56,16 @@ class Transformations:
         Let channels leave a chain of values where their last reader is behind them.
     share : bool
         Let readers of one value share a copy of it, in an order that makes each of them a view.
+    multiply : bool
+        Let pointwise convolutions that would copy a slice of channels read it by a product of
+        matrices.
     """
 
     hoist: bool = True
     fuse: bool = True
     narrow: bool = True
     share: bool = True
+    multiply: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,8 +93,11 @@ class Edge:
 class TransformedPlan(Plan):
     """Values hold what is needed of them; see the module's description."""
 
-    def __init__(self, facts: Facts, name: str, allowed: Transformations) -> None:
+    def __init__(
+        self, facts: Facts, name: str, allowed: Transformations, usage: Usage | None = None
+    ) -> None:
         self._allowed = allowed
+        self._usage = usage
         self._steps: _Steps | None = None
         super().__init__(facts, name, end_to_end=not allowed.fuse)
 
@@ -169,7 +178,7 @@ class TransformedPlan(Plan):
             if isinstance(operation, Mix | GroupedMix):
                 read = planned_read(self.facts, operation)
                 edge = moved.pop(self.steps.same[resolve(read.source)[0]], None)
-                found.append(read if edge is None else self._hoisted(edge, read))
+                found.append(self._direct(read) if edge is None else self._hoisted(edge, read))
             elif isinstance(operation, Concatenation) and self._allowed.fuse:
                 found += self._fills(operation)
             elif isinstance(operation, Select) and operation.copied:
@@ -178,19 +187,45 @@ class TransformedPlan(Plan):
         found += [self._step(edge, 0) for edge in self.steps.optional]
         return found
 
+    def _direct(self, read: PlannedAccess) -> PlannedAccess:
+        """The choice of a read, made right before it."""
+        assert read.layer is not None
+        return replace(read, inside=self._copied(read.layer, read.bytes))
+
+    def _copied(self, operation: Operation, size: int) -> int:
+        """What an operation copies of a slice, of `size` bytes per channel."""
+        if self._usage is None:
+            return 0
+        return round(size * copied_share(getattr(operation, "node", None), self._usage))
+
     def _hoisted(self, edge: Edge, read: PlannedAccess) -> PlannedAccess:
         """The choice of a read, made where the edge begins."""
         wanted = edge.wanted(self.facts.live(edge.target))
         made_by = edge.target.operation
         size = edge.bytes(self.facts)
         return PlannedAccess(
-            read.label, read.role, edge.operand.value, wanted, size, made_by, layer=read.layer
+            read.label,
+            read.role,
+            edge.operand.value,
+            wanted,
+            size,
+            made_by,
+            layer=read.layer,
+            inside=self._copied(made_by, size),
         )
 
     def _step(self, edge: Edge, size: int) -> PlannedAccess:
         wanted = edge.wanted(self.facts.live(edge.target))
         made_by = edge.target.operation
-        return PlannedAccess(edge.target.name, Role.PASS, edge.operand.value, wanted, size, made_by)
+        return PlannedAccess(
+            edge.target.name,
+            Role.PASS,
+            edge.operand.value,
+            wanted,
+            size,
+            made_by,
+            inside=self._copied(made_by, size),
+        )
 
     def _copy(self, operation: Select) -> PlannedAccess:
         output = operation.output

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from reorder_solver.torch_adapter.hidden import is_multiplied
 from reorder_solver.torch_adapter.mixing import Mix
 from reorder_solver.torch_adapter.prices.site import AccessSite
 from reorder_solver.torch_adapter.schema import bind, operator_name
+from reorder_solver.torch_adapter.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -27,6 +29,7 @@ def sites_of(
     batch: int = 1,
     memory_format: str = "contiguous",
     threads: int = 1,
+    multiply: bool = True,
 ) -> dict[str, AccessSite]:
     """The site of every access of an extraction.
 
@@ -38,6 +41,8 @@ def sites_of(
     memory_format : {"contiguous", "channels_last"}
         Of the values with four axes; others are contiguous.
     threads : int
+    multiply : bool
+        Slices that a pointwise convolution would copy are read by products of matrices.
 
     Returns
     -------
@@ -46,6 +51,7 @@ def sites_of(
         unpruned model.
     """
     captured = extraction.captured
+    usage = Usage(batch, memory_format, multiply)
     found: dict[str, AccessSite] = {}
     for access_id, planned in extraction.plan.planned.items():
         flow = planned.source.flow
@@ -55,8 +61,8 @@ def sites_of(
             axis=flow.axis,
             channels=int(planned.wanted.sum()),
             blocks=set(flow.sizes.tolist()),
-            batches=(batch, captured.batch),
-            memory_format=memory_format,
+            captured_batch=captured.batch,
+            usage=usage,
             threads=threads,
         )
     return found
@@ -77,8 +83,8 @@ def site_of(
     axis: int,
     channels: int,
     blocks: Collection[int],
-    batches: tuple[int, int],
-    memory_format: str,
+    usage: Usage,
+    captured_batch: int,
     threads: int,
 ) -> AccessSite:
     """The site of one access.
@@ -95,20 +101,21 @@ def site_of(
     blocks : collection of int
         The numbers of features that make up a channel. If there are several, features stand for
         channels.
-    batches : tuple of int
-        The batch size to be timed, and that of the captured run.
-    memory_format : {"contiguous", "channels_last"}
-        Taken for values with four axes only.
+    usage : Usage
+        Its memory format is taken for values with four axes only.
+    captured_batch : int
+        The batch size of the captured run.
     threads : int
     """
-    shape = tuple(_scaled(size, *batches) for size in value.shape)
+    shape = tuple(_scaled(size, usage.batch, captured_batch) for size in value.shape)
     return AccessSite(
         shape=shape,
         axis=axis,
         channels=max(1, channels),
         block=next(iter(blocks)) if len(blocks) == 1 else 1,
         dtype=str(value.dtype).removeprefix("torch."),
-        memory_format=memory_format if len(shape) == 4 else "contiguous",
+        memory_format=usage.memory_format if len(shape) == 4 else "contiguous",
+        multiplied=node is not None and is_multiplied(node, usage),
         device=str(value.device),
         threads=threads,
         **(operator_of(node) if node is not None else {"operator": "copy"}),

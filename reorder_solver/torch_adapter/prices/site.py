@@ -52,6 +52,8 @@ class AccessSite:
         Such as ``cpu`` or ``cuda:0``.
     threads : int
         PyTorch's threads within operators.
+    multiplied : bool
+        A slice is read by a product of matrices, not by the convolution, whose kernel is one place.
 
     Raises
     ------
@@ -73,6 +75,7 @@ class AccessSite:
     memory_format: str = "contiguous"
     device: str = "cpu"
     threads: int = 1
+    multiplied: bool = False
 
     def __post_init__(self) -> None:
         for rule, holds in self._rules():
@@ -115,6 +118,11 @@ class AccessSite:
             (f"unknown dtype {shown(self.dtype)}", _is_floating(self.dtype)),
             (f"no device to be timed: {shown(self.device)}", _is_device(self.device)),
             ("threads must be at least 1", self.threads >= 1),
+            (
+                "only convolutions of single places, not padded, can be multiplied",
+                not self.multiplied
+                or (bool(spatial) and set(self.kernel) == {1} and not any(self.padding)),
+            ),
         )
 
     @property
@@ -126,6 +134,17 @@ class AccessSite:
     def has_operator(self) -> bool:
         """Whether an operator with weights reads: then `cover` and `split` are possible."""
         return self.operator != "copy"
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the channels of an image are innermost in memory."""
+        return self.memory_format == "channels_last"
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether channels are innermost in memory, and there are several axes around them."""
+        innermost = self.axis == len(self.shape) - 1 or (self.is_last and self.axis == 1)
+        return innermost and len(self.shape) > 2
 
     def rounded(self) -> AccessSite:
         """The site whose timings stand for this one: wanted channels rounded up to an eighth."""

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from reorder_solver.core.prices import Mode
+from reorder_solver.torch_adapter.kernels import gather_rows, multiply_slice, places_of
 from reorder_solver.torch_adapter.prices.site import MEMORY_FORMATS
 from reorder_solver.torch_adapter.traffic import copied_bytes
 
@@ -97,6 +98,9 @@ class Workbench:
             If the mode of the point does not copy: only ``view``, ``gather`` and ``cat`` do.
         """
         arrange = self._arranging(point)
+        if self._site.multiplied and point.mode is Mode.VIEW:
+            stride, is_last = self._site.stride, self._site.is_last
+            return lambda: places_of(arrange(), stride, is_last=is_last)
         if not self._is_copied_inside(point):
             return arrange
         form = self._format
@@ -108,7 +112,9 @@ class Workbench:
             return self._splitting(point.channels, point.runs)
         if point.mode is Mode.COVER:
             point = view_of(point.span)
-        arrange, operator = self._arranging(point), self._operator(point.channels)
+        is_slice = point.mode is Mode.VIEW
+        arrange = self._arranging(point)
+        operator = self._operator(point.channels, is_slice=is_slice)
         return lambda: operator(arrange())
 
     def adding(self) -> Task:
@@ -151,6 +157,10 @@ class Workbench:
         wanted = np.sort(rng.choice(self._site.stored, channels, replace=False))
         features = (wanted[:, None] * block + np.arange(block)).reshape(-1)
         index = torch.from_numpy(features).to(value.device)
+        if self._site.has_rows:
+            shape = self._site.shape
+            inner = [size for number, size in enumerate(shape) if number not in (0, axis)]
+            return lambda: gather_rows(value, axis, index, inner)
         return lambda: _SELECT(value, axis, index)
 
     def _concatenating(self, channels: int, runs: int) -> Task:
@@ -162,7 +172,7 @@ class Workbench:
         value, axis, block = self._value, self._site.axis, self._site.block
         places = self._places(channels, runs)
         parts = [
-            (self._operator((end - begin) // block, bias=number == 0), begin, end)
+            (self._operator((end - begin) // block, bias=number == 0, is_slice=True), begin, end)
             for number, (begin, end) in enumerate(places)
         ]
         (first, begin, end), others = parts[0], parts[1:]
@@ -188,7 +198,9 @@ class Workbench:
             for begin, width in zip(begins, widths, strict=True)
         ]
 
-    def _operator(self, width: int, *, bias: bool = True) -> Callable[[torch.Tensor], torch.Tensor]:
+    def _operator(
+        self, width: int, *, bias: bool = True, is_slice: bool = False
+    ) -> Callable[[torch.Tensor], torch.Tensor]:
         """What reads this many channels."""
         site = self._site
         added = self._bias if bias else None
@@ -199,6 +211,13 @@ class Workbench:
             return lambda value: F.linear(value, weight, added)
         convolution = _CONVOLUTIONS[site.operator]
         stride, padding, dilation = site.stride, site.padding, site.dilation
+        if site.multiplied and is_slice:
+            spatial = zip(site.shape[2:], stride, strict=True)
+            sizes = [-(-size // step) for size, step in spatial]
+            is_last = site.is_last
+            return lambda value: multiply_slice(
+                value, weight, added, stride, sizes, is_last=is_last
+            )
         return lambda value: convolution(value, weight, added, stride, padding, dilation)
 
     def _weight(self, width: int) -> torch.Tensor:

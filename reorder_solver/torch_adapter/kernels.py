@@ -1,0 +1,94 @@
+"""Kernels: faster ways to gather channels and to read slices of them.
+
+The functions are written for tensors, and for ``torch.fx`` proxies that stand for tensors, so that
+what is measured is what is exported.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def gather_rows(value: Any, axis: int, index: Any, inner: Sequence[int]) -> Any:
+    """Choose features on the axis that is innermost in memory, as columns of a matrix.
+
+    PyTorch's selection on the last of two axes copies runs of memory; on the last of more, or on
+    an axis that is innermost by its strides, it goes element by element, several times slower.
+
+    Parameters
+    ----------
+    value : torch.Tensor
+        Of rank 3 or more.
+    axis : int
+    index : torch.Tensor of int64
+    inner : sequence of int
+        Sizes of the axes other than the first and `axis`.
+
+    Returns
+    -------
+    torch.Tensor
+        ``value.index_select(axis, index)``, with `axis` innermost in memory.
+    """
+    last = len(inner) + 1
+    moved = value if axis == last else value.movedim(axis, -1)
+    chosen = moved.flatten(0, last - 1).index_select(1, index).unflatten(0, (-1, *inner))
+    return chosen if axis == last else chosen.movedim(-1, axis)
+
+
+def places_of(value: Any, stride: Sequence[int], *, is_last: bool) -> Any:
+    """What a pointwise convolution reads: channels last, or else all places on one axis.
+
+    With a stride in two directions, the latter is a copy of the places that count.
+    """
+    if any(step > 1 for step in stride):
+        value = value[(slice(None), slice(None), *(slice(None, None, step) for step in stride))]
+    return value.movedim(1, -1) if is_last else value.flatten(2)
+
+
+def multiply_slice(
+    value: Any,
+    weight: Any,
+    bias: Any,
+    stride: Sequence[int],
+    sizes: Sequence[int],
+    *,
+    is_last: bool,
+) -> Any:
+    """A convolution with a kernel of one place, as a product of matrices.
+
+    Convolutions copy what is not contiguous, as a batch of slices is not; products of matrices
+    take rows or columns at any distance. With a stride, the places that count are copied.
+
+    Parameters
+    ----------
+    value : torch.Tensor, shape (batch, channels, ...)
+    weight : torch.Tensor, shape (outputs, channels, 1, ...)
+    bias : torch.Tensor or None, shape (outputs,)
+    stride : sequence of int
+        Per axis behind the channels.
+    sizes : sequence of int
+        Of the result's axes behind the channels.
+    is_last : bool
+        True if channels are innermost in memory; they are then in the result, too.
+
+    Returns
+    -------
+    torch.Tensor, shape (batch, outputs, *sizes)
+    """
+    places = places_of(value, stride, is_last=is_last)
+    matrix = weight.flatten(1)
+    if is_last:
+        return F.linear(places, matrix, bias).movedim(-1, 1)
+    many = matrix.expand(value.size(0), -1, -1)
+    made = (
+        torch.bmm(many, places) if bias is None else torch.baddbmm(bias.unsqueeze(1), many, places)
+    )
+    if len(sizes) == 1:
+        return made
+    return made.unflatten(2, tuple(sizes))  # type: ignore[no-untyped-call]

@@ -1,0 +1,56 @@
+"""Usage: how an export is going to be called, as far as kernels depend on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from reorder_solver.torch_adapter.capture import as_arguments
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How an export is going to be called.
+
+    Attributes
+    ----------
+    batch : int
+        Samples per call.
+    memory_format : {"contiguous", "channels_last"}
+        Of values with four axes; others are contiguous.
+    multiply : bool
+        Slices that a pointwise convolution would copy may be read by a matrix product.
+    """
+
+    batch: int = 1
+    memory_format: str = "contiguous"
+    multiply: bool = True
+
+    @property
+    def is_last(self) -> bool:
+        """True if the channels of images are innermost in memory."""
+        return self.memory_format == "channels_last"
+
+
+def usage_of(example_inputs: Any, *, multiply: bool = True) -> Usage:
+    """Read batch size and memory format off example inputs.
+
+    Parameters
+    ----------
+    example_inputs : tensor, tuple of tensors, or mapping of str to tensor
+    multiply : bool
+    """
+    args, kwargs = as_arguments(example_inputs)
+    tensors = [one for one in (*args, *kwargs.values()) if isinstance(one, torch.Tensor)]
+    is_last = any(
+        one.is_contiguous(memory_format=torch.channels_last) and not one.is_contiguous()
+        for one in tensors
+        if one.ndim == 4
+    )
+    return Usage(
+        batch=max(1, len(tensors[0]) if tensors[0].ndim else 1),
+        memory_format="channels_last" if is_last else "contiguous",
+        multiply=multiply,
+    )
