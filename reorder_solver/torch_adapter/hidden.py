@@ -171,7 +171,7 @@ class _Alone(nn.Module):
             stored = torch.ones(shape, dtype=trial.dtype, device=trial.device)
             if self._is_last and stored.ndim == 4:
                 stored = stored.contiguous(memory_format=torch.channels_last)
-            self.register_buffer(name, stored)
+            self.register_parameter(name, nn.Parameter(stored))
 
     def forward(self, around: torch.Tensor) -> Any:
         """Read a slice."""

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+CONTIGUOUS = torch.contiguous_format
+
+
 class Branches(nn.Module):
     """Readers of one sum that cannot all be views, and concatenations, norms behind both."""
 
@@ -111,6 +114,7 @@ class Portable:
     net: type[nn.Module]
     reference: nn.Module
     out: ta.Compacted
+    key: tuple[Any, ...]
 
     @property
     def module(self) -> Any:
@@ -118,8 +122,11 @@ class Portable:
         return self.out.module
 
 
-def portable(net: type[nn.Module], export: str) -> Portable:
-    """The export of a network with its masks."""
+def portable(
+    net: type[nn.Module], export: str, batch: int = 2, form: torch.memory_format = CONTIGUOUS
+) -> Portable:
+    """The export of a network with its masks, for a batch size and a memory format."""
     model = build(net)
-    out = ta.compact(model, image(), MASKS[net], export=export)
-    return Portable(net, ta.masked(model, MASKS[net]), out)
+    example = image(batch).contiguous(memory_format=form)
+    out = ta.compact(model, example, MASKS[net], export=export)
+    return Portable(net, ta.masked(model, MASKS[net]), out, (net, export, batch, form))

@@ -105,14 +105,14 @@ def test_another_machine_is_another_entry(
     [
         (b"", "is no cache of timings"),
         (b"\xff\x00", "is no cache of timings"),
-        (b'{"format": "access-timings", "version": 1', "is no cache of timings"),
+        (b'{"format": "access-timings", "version": 2', "is no cache of timings"),
         (b"[1, 2]", "is no cache of timings"),
         (b'{"format": "channel-ordering", "version": 1}', "is no cache of timings"),
-        (b'{"format": "access-timings", "version": 0, "timings": {}}', "version 0, not 1"),
-        (b'{"format": "access-timings", "version": 1, "timings": []}', "is no cache"),
-        (b'{"format": "access-timings", "version": 1, "timings": {"a": [[1]]}}', "is no cache"),
+        (b'{"format": "access-timings", "version": 0, "timings": {}}', "version 0, not 2"),
+        (b'{"format": "access-timings", "version": 2, "timings": []}', "is no cache"),
+        (b'{"format": "access-timings", "version": 2, "timings": {"a": [[1]]}}', "is no cache"),
         (
-            b'{"format":"access-timings","version":1,"timings":{"a":[["cat",1.5,2,3,4]]}}',
+            b'{"format":"access-timings","version":2,"timings":{"a":[["cat",1.5,2,3,4]]}}',
             "is no cache",
         ),
         (b"[" * 100_000, "is no cache"),
@@ -145,7 +145,7 @@ def test_processes_add_to_one_file(measured: Measured, tmp_path: Path) -> None:
     price_sites([CONV, SITES["linear"]], cache=TimingCache(path))
     assert len(measured.sites) == 2
     assert [each.name for each in tmp_path.iterdir()] == ["timings.json"]
-    assert json.loads(path.read_text())["version"] == 1
+    assert json.loads(path.read_text())["version"] == 2
 
 
 def test_folder_that_cannot_be_written_is_one_warning(measured: Measured, tmp_path: Path) -> None:

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 BATCHES = (1, 5)
 DYNAMIC = ({0: torch.export.Dim.DYNAMIC},)
-EVERY = [(net, export) for net in MASKS for export in ("optimal", "naive")]
-IDS = [f"{net.__name__}-{export}" for net, export in EVERY]
+EVERY: list[tuple[Any, ...]] = [(net, export) for net in MASKS for export in ("optimal", "naive")]
+# Copies are shared where slices are free; channels last have kernels of their own.
+EVERY += [(Branches, "optimal", 1), (Branches, "optimal", 2, torch.channels_last)]
+IDS = ["-".join((key[0].__name__, *map(str, key[1:]))) for key in EVERY]
 
 cached = functools.cache(portable)
 
@@ -54,6 +56,12 @@ def test_the_networks_have_what_exports_are_made_of() -> None:
     gathers = [node for node in nodes if node.target is torch.index_select]
     narrows = [node for node in nodes if node.target is torch.narrow]
     assert any(node.args[0] not in gathers for node in narrows)
+    assert torch.baddbmm in [node.target for node in nodes], "slices of a batch are multiplied"
+    last = cached(Branches, "optimal", 2, torch.channels_last).module
+    assert {"movedim", "index_select"} <= {node.target for node in last.graph.nodes}
+    nodes = list(cached(Branches, "optimal", 1).module.graph.nodes)
+    gathers = [node for node in nodes if node.target is torch.index_select]
+    narrows = [node for node in nodes if node.target is torch.narrow]
     assert any(sum(user in narrows for user in gather.users) > 1 for gather in gathers)
     assert any(node.target is torch.cat and set(node.args[0]) & set(narrows) for node in nodes), (
         "a selection is fused into a concatenation"
@@ -102,19 +110,16 @@ def test_jit_trace(exported: Portable) -> None:
 
 
 @pytest.mark.parametrize(
-    ("net", "export"),
-    [
-        pytest.param(net, export, marks=pytest.mark.slow if export == "naive" else ())
-        for net, export in EVERY
-    ],
+    "key",
+    [pytest.param(key, marks=pytest.mark.slow if key[1] == "naive" else ()) for key in EVERY],
     ids=IDS,
 )
-def test_onnx(net: type[nn.Module], export: str) -> None:
+def test_onnx(key: tuple[Any, ...]) -> None:
     """What onnxruntime computes from it, with any batch size."""
     pytest.importorskip("onnx", reason="needs the package onnx")
     pytest.importorskip("onnxscript", reason="needs the package onnxscript")
     runtime = pytest.importorskip("onnxruntime", reason="needs the package onnxruntime")
-    one = cached(net, export)
+    one = cached(*key)
     written = torch.onnx.export(
         one.module, (image(),), dynamo=True, dynamic_shapes=DYNAMIC, verbose=False
     )
@@ -133,7 +138,7 @@ def test_onnx(net: type[nn.Module], export: str) -> None:
 
 def test_state_dict_goes_into_a_second_export(exported: Portable) -> None:
     """Of the same model under the same layout; nothing is missing and nothing is left over."""
-    other = portable(exported.net, exported.out.report.export).module
+    other = portable(*exported.key).module
     with torch.no_grad():
         for parameter in other.parameters():
             parameter.zero_()
@@ -185,7 +190,7 @@ def test_copy_and_pickle(exported: Portable) -> None:
 
 def cached_state(one: Portable) -> dict[str, torch.Tensor]:
     """The state dict before anything was done to the export."""
-    state: dict[str, torch.Tensor] = cached(one.net, one.out.report.export).module.state_dict()
+    state: dict[str, torch.Tensor] = cached(*one.key).module.state_dict()
     return state
 
 

@@ -27,7 +27,13 @@ from reorder_solver.torch_adapter.prices import (
     sites_of,
 )
 from reorder_solver.torch_adapter.prices.measure import points_to_check, points_to_fit
+from reorder_solver.torch_adapter.prices.site import MEMORY_FORMATS
 from reorder_solver.torch_adapter.prices.variants import Workbench, view_of
+
+
+def shares_memory(found: torch.Tensor, bench: Workbench) -> bool:
+    """Whether something is a look at the value of a workbench."""
+    return found.untyped_storage().data_ptr() == bench._value.untyped_storage().data_ptr()
 
 
 @pytest.mark.parametrize("site", SITES.values(), ids=SITES)
@@ -109,10 +115,35 @@ def test_a_view_that_the_operator_copies_is_timed_with_its_copy(
     site = replace(CONV, **changes)
     bench = Workbench(site)
     arranged = bench.copying(view_of(8))()
-    form = torch.channels_last if "memory_format" in changes else torch.contiguous_format
+    form = MEMORY_FORMATS[site.memory_format]
     assert arranged.is_contiguous(memory_format=form) == (copies or site.shape[0] == 1)
     assert (arranged._base is None) == copies
-    assert bench.copying(Point(Mode.GATHER, 8, 8, 8))()._base is None
+    gathered = bench.copying(Point(Mode.GATHER, 8, 8, 8))()
+    assert not shares_memory(gathered, bench)
+    assert gathered.is_contiguous(memory_format=form), "no second copy"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"memory_format": "channels_last"},
+        {"stride": (2, 2)},
+        {"memory_format": "channels_last", "stride": (2, 1)},
+    ],
+)
+def test_a_slice_that_is_multiplied_is_not_copied(changes: dict[str, Any]) -> None:
+    """What counts with a stride is copied, no more; the result is the convolution's."""
+    site = replace(CONV, kernel=(1, 1), padding=(0, 0), multiplied=True, **changes)
+    convolved, bench = Workbench(replace(site, multiplied=False)), Workbench(site)
+    arranged = bench.copying(view_of(8))()
+    places = site.shape[0] * site.shape[2] * site.shape[3] // int(np.prod(site.stride))
+    assert arranged.numel() == 8 * places
+    if site.stride == (1, 1):
+        assert shares_memory(arranged, bench)
+    for point in (view_of(8), Point(Mode.SPLIT, 8, 3, 8), Point(Mode.COVER, 8, 2, 12)):
+        found, expected = bench.serving(point)(), convolved.serving(point)()
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_sites_of_an_extraction() -> None:
@@ -126,8 +157,12 @@ def test_sites_of_an_extraction() -> None:
         "conv2d", (5, 3, 8, 8), 1, 3, 8, (3, 3), (1, 1), (1, 1), (1, 1), **last
     )
     assert found["block.1.0"] == AccessSite(
-        "conv2d", (5, 8, 8, 8), 1, 4, 6, (1, 1), (1, 1), (0, 0), (1, 1), **last
+        "conv2d", (5, 8, 8, 8), 1, 4, 6, (1, 1), (1, 1), (0, 0), (1, 1), **last, multiplied=True
     )
+    whole = sites_of(extraction, batch=5, memory_format="channels_last", multiply=False)
+    assert not any(site.multiplied for site in whole.values())
+    one = sites_of(extraction, batch=1)
+    assert not any(site.multiplied for site in one.values()), "a slice of one sample is not copied"
     assert found["head"] == AccessSite("linear", (5, 8), 1, 4, 5, threads=2)
 
 

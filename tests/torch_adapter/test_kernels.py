@@ -1,0 +1,209 @@
+"""Kernels chosen by how an export is called: products, gathers by rows, hidden copies."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from adapter_nets import build, conv, image
+from torch import nn
+
+from reorder_solver import torch_adapter as ta
+from reorder_solver.torch_adapter.capture import capture
+from reorder_solver.torch_adapter.hidden import copied_share, is_multiplied
+from reorder_solver.torch_adapter.kernels import gather_rows, multiply_slice
+from reorder_solver.torch_adapter.usage import Usage, usage_of
+
+if TYPE_CHECKING:
+    from torch import fx
+
+FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+CONVOLUTIONS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((3, 5, 7), 2), ((2, 3, 4, 7), 3), ((1, 9, 7), 2)])
+def test_gather_on_the_last_axis(shape: tuple[int, ...], axis: int) -> None:
+    """As index_select, whatever the strides."""
+    value, index = torch.randn(shape), torch.tensor([6, 0, 3, 3])
+    inner = shape[1:-1]
+    expected = value.index_select(axis, index)
+    assert torch.equal(gather_rows(value, axis, index, inner), expected)
+    turned = value.transpose(0, 1).contiguous().transpose(0, 1)
+    assert torch.equal(gather_rows(turned, axis, index, inner), expected)
+
+
+def test_gather_of_channels_last_stays_so() -> None:
+    """Plain selection gives a contiguous result, which the next convolution would copy."""
+    value = torch.randn(2, 6, 4, 5).contiguous(memory_format=torch.channels_last)
+    index = torch.tensor([5, 2, 0])
+    found = gather_rows(value, 1, index, (4, 5))
+    assert torch.equal(found, value.index_select(1, index))
+    assert found.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("spatial", CONVOLUTIONS)
+@pytest.mark.parametrize("step", [1, 2, 3])
+@pytest.mark.parametrize("biased", [True, False])
+def test_products_are_convolutions(spatial: int, step: int, biased: bool) -> None:
+    """Of slices, with and without strides; in double precision up to rounding."""
+    sizes = (7, 6, 5)[:spatial]
+    around = torch.randn(3, 9, *sizes, dtype=torch.float64)
+    weight = torch.randn(4, 5, *[1] * spatial, dtype=torch.float64)
+    bias = torch.randn(4, dtype=torch.float64) if biased else None
+    for form, batch in itertools.product(FORMATS, (1, 3)):
+        if form == "channels_last" and spatial != 2:
+            continue
+        value = around[:batch].contiguous(memory_format=FORMATS[form]).narrow(1, 2, 5)
+        expected = CONVOLUTIONS[spatial](value, weight, bias, step)
+        is_last = form == "channels_last"
+        stride, outputs = (step,) * spatial, expected.shape[2:]
+        found = multiply_slice(value, weight, bias, stride, outputs, is_last=is_last)
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+        assert found.is_contiguous(memory_format=FORMATS[form])
+
+
+class Layers(nn.Module):
+    """Operators that read one value, each a result."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wide, self.point = conv(8, 4, 3), conv(8, 4)
+        self.strided = nn.Conv2d(8, 4, 1, stride=2)
+        self.depthwise, self.grouped = conv(8, 8, 3, groups=8), conv(8, 8, 3, groups=2)
+        self.norm = nn.BatchNorm2d(8)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (
+            self.wide(x),
+            self.point(x),
+            self.strided(x),
+            self.depthwise(x),
+            self.grouped(x),
+            self.norm(x),
+            F.max_pool2d(x, 2),
+            F.relu(x),
+            x + 1,
+        )
+
+
+def nodes_of(module: nn.Module, inputs: torch.Tensor) -> list[fx.Node]:
+    """The calls that the results come from, in order."""
+    (output,) = (one for one in capture(module.eval(), inputs).graph.nodes if one.op == "output")
+    found = output.args[0]
+    return list(found) if isinstance(found, tuple | list) else [found]
+
+
+@pytest.fixture(scope="module")
+def layers() -> list[fx.Node]:
+    """The calls of :class:`Layers`."""
+    return nodes_of(build(Layers), torch.randn(2, 8, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        # wide, point, strided, depthwise, grouped, norm, pool, relu, sum
+        (Usage(1), [0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        (Usage(2), [1, 0, 0.25, 1, 1, 0, 1, 0, 0]),
+        (Usage(8), [1, 0, 0.25, 1, 1, 0, 1, 0, 0]),
+        (Usage(2, multiply=False), [1, 1, 1, 1, 1, 0, 1, 0, 0]),
+    ],
+)
+def test_what_operators_copy_of_a_slice(
+    layers: list[fx.Node], usage: Usage, expected: list[float]
+) -> None:
+    """Found out by running them."""
+    assert [copied_share(node, usage) for node in layers] == expected
+
+
+def test_what_operators_copy_of_a_slice_of_channels_last(layers: list[fx.Node]) -> None:
+    """Convolutions copy even of one sample; products do not."""
+    found = [copied_share(node, Usage(1, "channels_last")) for node in layers[:3]]
+    assert found[:2] == [1, 0]
+    # PyTorch copies the places that count, or not, by how large the product is.
+    assert found[2] in (0, 0.25)
+
+
+def test_what_is_multiplied(layers: list[fx.Node]) -> None:
+    """Convolutions of single places, where they would copy."""
+    found = {usage: [is_multiplied(node, usage) for node in layers] for usage in map(Usage, (1, 2))}
+    assert not any(found[Usage(1)])
+    assert found[Usage(2)] == [False, True, True, *[False] * 6]
+    padded = nodes_of(nn.Conv2d(8, 4, 1, padding=1), torch.randn(2, 8, 5, 5))
+    assert not is_multiplied(padded[0], Usage(2))
+    assert copied_share(None, Usage(2)) == 0
+
+
+def test_usage_is_read_off_the_inputs() -> None:
+    """Batch, and memory format of images."""
+    assert usage_of(torch.randn(3, 4)) == Usage(3)
+    last = torch.randn(2, 3, 4, 4).contiguous(memory_format=torch.channels_last)
+    assert usage_of({"x": last, "y": 3}, multiply=False) == Usage(2, "channels_last", False)
+    # With one channel, both formats are the same.
+    assert usage_of((torch.randn(5, 1, 4, 4),)) == Usage(5)
+
+
+class Blocks(nn.Module):
+    """A residual stream read by pointwise and by wide convolutions, one of them with a stride."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = conv(3, 24, 3)
+        self.reads = nn.ModuleList([conv(24, 6), conv(24, 6), conv(24, 6, 3), conv(24, 6, 3)])
+        self.back = nn.ModuleList(conv(6, 24) for _ in range(4))
+        self.down, self.head = nn.Conv2d(24, 8, 1, stride=2), conv(24, 5)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        x = self.stem(x).relu()
+        for read, back in zip(self.reads, self.back, strict=True):
+            x = x + back(read(x).relu_())
+        return self.down(x), self.head(x)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("batch", [1, 2, 5])
+@pytest.mark.parametrize("seed", range(4))
+def test_no_more_is_copied_than_upscale_copies(form: str, batch: int, seed: int) -> None:
+    """As seen by PyTorch itself, copies within operators included; and the result is right."""
+    model, inputs = build(Blocks), image(batch).contiguous(memory_format=FORMATS[form])
+    names = [*(f"reads.{number}" for number in range(4)), "down", "head"]
+    rng = np.random.default_rng(seed)
+    masks = {name: {"input": rng.permutation(24) < 12} for name in names}
+    copied = {}
+    for export in ("upscale", "optimal"):
+        out = ta.compact(model, inputs, masks, export=export)
+        module = out.module.to(memory_format=FORMATS[form])
+        copied[export] = ta.copied_bytes(module, inputs).total
+        for other in (image(1), image(3).contiguous(memory_format=FORMATS[form])):
+            expected = ta.masked(model, masks)(other)
+            for found, wanted in zip(module(other), expected, strict=True):
+                torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+    assert copied["optimal"] <= copied["upscale"]
+
+
+def test_a_switch_for_products() -> None:
+    """Without it, pointwise convolutions stay what they are."""
+    model, inputs = build(Blocks), image(4)
+    masks = ta.prune_inputs(model, inputs, amount=0.5)
+    targets = {}
+    for multiply in (True, False):
+        allowed = ta.Transformations(multiply=multiply)
+        module: Any = ta.compact(model, inputs, masks, transformations=allowed).module
+        targets[multiply] = {node.target for node in module.graph.nodes}
+    assert torch.baddbmm in targets[True] - targets[False]
+
+
+def test_tokens_are_gathered_by_rows() -> None:
+    """On the last of three axes, as columns of a matrix."""
+    model = nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 4))
+    inputs = torch.randn(2, 7, 6)
+    masks = {"2": {"input": np.arange(12) % 2 == 0}, "0": {"input": np.arange(6) != 2}}
+    module: Any = ta.compact(model, inputs, masks).module
+    gathers = [node for node in module.graph.nodes if node.target == "index_select"]
+    assert len(gathers) == 1
+    assert gathers[0].args[0].target == "flatten"
+    torch.testing.assert_close(module(inputs), ta.masked(model, masks)(inputs))
