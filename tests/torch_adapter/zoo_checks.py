@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SIDES: tuple[layer_weights.Side, ...] = ("input", "output")
-EXPORTS = ("naive", "upscale", "optimal")
+LAST = "-last"
+#: With ``-last`` for calls in channels-last.
+EXPORTS = ("naive", "upscale", "optimal", f"optimal{LAST}")
 #: The largest error of an export, relative to the scale of the output.
 TOLERANCE = 1e-10
 #: Another input must move the output by at least this share of its scale.
@@ -130,11 +132,17 @@ class Pruned:
 
     def _measure(self, found: Outcome, options: dict[str, Any]) -> None:
         started = time.perf_counter()
+        inputs, export = images(self.case, 2), found.export
+        if export.endswith(LAST):
+            inputs, export = (
+                inputs.contiguous(memory_format=torch.channels_last),
+                export.removesuffix(LAST),
+            )
         out = ta.compact(
             self.model,
-            images(self.case, 2),
+            inputs,
             self.masks,
-            export=found.export,
+            export=export,
             check=False,
             **options,
         )

@@ -20,6 +20,7 @@ from random_nets.program import Program, build, sample
 from reorder_solver import torch_adapter as ta
 from reorder_solver.torch_adapter.joining import JoinCosts
 from reorder_solver.torch_adapter.optimise import SolverSettings, best_transformed
+from reorder_solver.torch_adapter.usage import usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -211,11 +212,14 @@ def _solved(
 ) -> tuple[ta.Extraction, rs.Result | rs.Layout]:
     """The problem of an export and a solution of it."""
     everything = ta.Transformations()
+    form = (torch.contiguous_format, torch.channels_last)[seed % 2]
+    inputs = tuple(each.contiguous(memory_format=form) for each in example)
     if export == "optimal":
         settings = SolverSettings("bytes", _LIMIT, seed, 1)
-        return best_transformed(plain, everything, settings, tuple(example))
+        return best_transformed(plain, everything, settings, inputs)
     transformed = export.startswith("transformed") or export == "priced"
-    problem = plain.transformed(everything) if transformed else plain
+    usage = (None, usage_of(inputs))[seed // 2 % 2]
+    problem = plain.transformed(everything, usage) if transformed else plain
     if export.endswith("random"):
         return problem, _random_layout(problem.instance, seed)
     if export == "priced":
