@@ -13,6 +13,7 @@ from torch.utils import _pytree as pytree
 
 from formulations.warm_up import wait_for_all
 from reorder_solver.core.errors import InputError
+from reorder_solver.torch_adapter.constant_writes import run_constant_writes
 from reorder_solver.torch_adapter.errors import CaptureError
 from reorder_solver.torch_adapter.folding import fold, folded_from
 from reorder_solver.torch_adapter.functional import make_functional, written_argument
@@ -101,7 +102,7 @@ def capture(model: nn.Module, example_inputs: Any) -> Captured:
     # torch.export replaces built-in functions, which a kernel compiled meanwhile would trip over.
     wait_for_all()
     program, batch, notes = _export(model, args, kwargs)
-    module, graph = _functional(program)
+    module, graph, types = _functional(program)
     _write_sizes_out(graph)
     _sizes_from_inputs(graph)
     graph.eliminate_dead_code()
@@ -119,6 +120,7 @@ def capture(model: nn.Module, example_inputs: Any) -> Captured:
     forgotten = forgotten_dropouts(model, graph)
     if forgotten:
         notes.append(f"without effect in the export's training mode: {_some(forgotten)}")
+    folded |= types
     aliases = _aliases(model)
     for name in folded:
         aliases.setdefault(name, aliases.get(folded_from(name), frozenset()))
@@ -150,14 +152,39 @@ def _some(names: list[str]) -> str:
     return f"{', '.join(names[:3])}{more}"
 
 
-def _functional(program: torch.export.ExportedProgram) -> tuple[fx.GraphModule, fx.Graph]:
+def _functional(
+    program: torch.export.ExportedProgram,
+) -> tuple[fx.GraphModule, fx.Graph, dict[str, torch.dtype]]:
+    """A functional graph, and the types in the model of what was computed and stored for it."""
     module = program.module()
     graph = _plain_graph(module, program.call_spec.out_spec)
+    types = _store_constant_writes(program, module, graph)
     if not make_functional(graph):
+        types = {}
         program = program.run_decompositions({})
         module = program.module()
         graph = _plain_graph(module, program.call_spec.out_spec)
-    return module, graph
+    return module, graph, types
+
+
+def _store_constant_writes(
+    program: torch.export.ExportedProgram, module: fx.GraphModule, graph: fx.Graph
+) -> dict[str, torch.dtype]:
+    """Buffers in place of what the model writes whatever its inputs are."""
+    lifted = set(program.graph_signature.lifted_tensor_constants)
+    constants = {
+        name: one
+        for name, one in program.constants.items()
+        if name in lifted and isinstance(one, torch.Tensor)
+    }
+    types: dict[str, torch.dtype] = {}
+    for node, numbers in run_constant_writes(graph, constants).items():
+        name, number = f"constant_{node.name}", 2
+        while hasattr(module, name):
+            name, number = f"constant_{node.name}_{number}", number + 1
+        module.register_buffer(name, numbers, persistent=False)
+        node.target, types[name] = name, node.meta["val"].dtype
+    return types
 
 
 def _aliases(model: nn.Module) -> dict[str, frozenset[str]]:

@@ -122,7 +122,11 @@ def _fits(node: fx.Node, attributes: Mapping[str, Any]) -> bool:
     example = node.meta.get("val")
     if not isinstance(example, torch.Tensor) or not example.is_floating_point():
         return False
-    room = sum(attributes[name].numel() for name in _sources(node))
+    sources = [attributes[name] for name in _sources(node)]
+    # A module cannot be brought into channels-last if anything it stores has five axes.
+    if example.ndim == 5 and all(source.ndim != 5 for source in sources):
+        return False
+    room = sum(source.numel() for source in sources)
     return all(isinstance(size, int) for size in example.shape) and example.numel() <= room
 
 

@@ -36,7 +36,7 @@ def make_functional(graph: fx.Graph) -> bool:
     """
     nodes = list(graph.nodes)
     place = {node: number for number, node in enumerate(nodes)}
-    memory = _shared_memory(nodes)
+    memory = shared_memory(nodes)
     for node in nodes:
         written = written_argument(node)
         if written is None:
@@ -108,7 +108,7 @@ def _result_type_kept(node: fx.Node, written: torch.Tensor) -> bool:
     )
 
 
-def _shared_memory(nodes: list[fx.Node]) -> dict[fx.Node, set[fx.Node]]:
+def shared_memory(nodes: list[fx.Node]) -> dict[fx.Node, set[fx.Node]]:
     """Per node all nodes that may look at the same memory, itself included."""
     groups: dict[fx.Node, set[fx.Node]] = {}
     for node in nodes:
