@@ -14,12 +14,9 @@ from reorder_solver.torch_adapter.errors import ExportMismatchError
 from reorder_solver.torch_adapter.facts import filled_arguments
 from reorder_solver.torch_adapter.flow import is_run
 from reorder_solver.torch_adapter.functional import IN_PLACE
-from reorder_solver.torch_adapter.hidden import is_multiplied, product
-from reorder_solver.torch_adapter.in_place import FRESH
-from reorder_solver.torch_adapter.kernels import gather_rows
+from reorder_solver.torch_adapter.kernel_writer import KernelWriter
 from reorder_solver.torch_adapter.ledger import FREE, Ledger
 from reorder_solver.torch_adapter.operations import Opaque, Select
-from reorder_solver.torch_adapter.schema import operator_name
 from reorder_solver.torch_adapter.trainable import ORIGIN
 
 if TYPE_CHECKING:
@@ -67,6 +64,8 @@ class Emitter:
 
     Attributes
     ----------
+    kernels : KernelWriter
+        What writes gathers and products.
     ledger : Ledger
         Every selection and concatenation written, and the sizes of weights.
     """
@@ -86,12 +85,11 @@ class Emitter:
         self.joins = joins
         self.ledger = Ledger(facts.program.captured.batch)
         self.graph = fx.Graph()
-        self._tracer = fx.proxy.GraphAppendingTracer(self.graph)
+        self.kernels = KernelWriter(self.graph, usage)
         self.values: dict[str, Any] = {}
         self.origins: dict[str, str] = {}
         self._attributes = attributes
         self._free = free
-        self._usage = usage
         self._modes = modes
         self._sequences = sequences
         self._positions: dict[Value, IndexArray] = {}
@@ -208,43 +206,8 @@ class Emitter:
             node = self.concatenate(pieces, flow.axis)
             return self.ledger.selected(node, made, Mode.CAT.value, features)
         index = self.indices(features)
-        inner = self._rows(made, flow.axis, example)
-        if inner is None:
-            node = self.emit(torch.index_select, made, flow.axis, index)
-        else:
-            node = gather_rows(self._proxy(made), flow.axis, self._proxy(index), inner).node
+        node = self.kernels.gather(made, flow.axis, index, example)
         return self.ledger.selected(node, made, Mode.GATHER.value, features)
-
-    def _rows(self, made: fx.Node, axis: int, example: torch.Tensor | None) -> list[int] | None:
-        """The inner sizes of a node whose channels are innermost in memory; None for others."""
-        if self._usage is None or example is None or example.ndim < 3 or _is_turned(made):
-            return None
-        is_image = example.ndim == 4 and axis == 1
-        if axis != example.ndim - 1 and not (self._usage.is_last and is_image):
-            return None
-        inner = [size for number, size in enumerate(example.shape) if number not in (0, axis)]
-        return inner if all(isinstance(size, int) for size in inner) else None
-
-    def _proxy(self, node: fx.Node) -> fx.Proxy:
-        """A stand-in for a tensor: what is done with it is written down."""
-        return fx.Proxy(node, self._tracer)
-
-    def multiplies(self, node: fx.Node, read: fx.Node) -> bool:
-        """Whether a layer had better multiply what it reads, since it would copy that slice."""
-        is_slice = read.target is torch.narrow
-        return is_slice and self._usage is not None and is_multiplied(node, self._usage)
-
-    def product(
-        self, node: fx.Node, read: fx.Node, weight: fx.Node, bias: fx.Node | None
-    ) -> fx.Node:
-        """A pointwise convolution as a product of matrices."""
-        assert self._usage is not None
-        added = None if bias is None else self._proxy(bias)
-        is_last = self._usage.is_last
-        stand_in = product(node, self._proxy(read), self._proxy(weight), added, is_last=is_last)
-        made: fx.Node = stand_in.node
-        made.meta[FRESH] = True
-        return made
 
     def indices(self, features: IndexArray) -> fx.Node:
         """A stored index."""
@@ -401,11 +364,6 @@ def _inside(order: IndexArray, sequence: IndexArray) -> IndexArray:
     if (found < 0).any():
         raise ExportMismatchError("a channel is read that is not stored")
     return found
-
-
-def _is_turned(made: fx.Node) -> bool:
-    """Whether a node looks at memory in which other axes are innermost."""
-    return any(word in operator_name(made) for word in ("transpose", "permute", "movedim"))
 
 
 def _device(attributes: Mapping[str, Any]) -> torch.device:

@@ -260,9 +260,9 @@ class Mix(Operation):
         if places.bias is not None:
             bias = None if offset is None else lower_bias(self.weights, offset, sequence, emitter)
             replaced[places.bias] = bias
-        if emitter.multiplies(self.node, read):
+        if emitter.kernels.multiplies(self.node, read):
             added = None if places.bias is None else replaced[places.bias]
-            return emitter.product(self.node, read, weight, added)
+            return emitter.kernels.product(self.node, read, weight, added)
         return emitter.call(self.node, replaced)
 
     def _carried(self, facts: Facts) -> Fold:

@@ -207,3 +207,34 @@ def test_tokens_are_gathered_by_rows() -> None:
     assert len(gathers) == 1
     assert gathers[0].args[0].target == "flatten"
     torch.testing.assert_close(module(inputs), ta.masked(model, masks)(inputs))
+
+
+class Twice(nn.Module):
+    """A pointwise layer that reads a slice, and a layer that gathers from its result."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.point = conv(3, 12, 3), conv(12, 12)
+        self.wide, self.other = conv(12, 4, 3), conv(12, 4, 3)
+        self.third = conv(12, 4, 3)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        y = self.stem(x)
+        x = self.point(y)
+        return self.wide(x), self.other(x), self.third(x), y
+
+
+def test_results_of_products_are_gathered_by_rows() -> None:
+    """In channels-last, where they have channels innermost although they look turned."""
+    model, inputs = build(Twice), image(2).contiguous(memory_format=torch.channels_last)
+    kept = {"wide": [0, 3, 5, 8], "other": [1, 3, 6, 8, 10], "third": [0, 1, 5, 6, 11]}
+    masks = {name: {"input": np.isin(np.arange(12), wanted)} for name, wanted in kept.items()}
+    masks["point"] = {"input": np.arange(12) < 6}
+    module: Any = ta.compact(model, inputs, masks).module
+    gathers = [node for node in module.graph.nodes if node.target == "index_select"]
+    products = [node for node in module.graph.nodes if "linear" in str(node.target)]
+    assert gathers
+    assert products
+    assert not any(node.target is torch.index_select for node in module.graph.nodes)
+    for found, wanted in zip(module(inputs), ta.masked(model, masks)(inputs), strict=True):
+        torch.testing.assert_close(found, wanted)

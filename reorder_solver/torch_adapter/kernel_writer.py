@@ -1,0 +1,88 @@
+"""Kernel writer: which kernels an export calls, where that depends on how it will be called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import fx
+
+from reorder_solver.torch_adapter.hidden import is_multiplied, product
+from reorder_solver.torch_adapter.in_place import FRESH
+from reorder_solver.torch_adapter.kernels import gather_rows
+from reorder_solver.torch_adapter.schema import operator_name
+
+if TYPE_CHECKING:
+    from reorder_solver.torch_adapter.usage import Usage
+
+
+class KernelWriter:
+    """Writes gathers and products into a graph.
+
+    Parameters
+    ----------
+    graph : torch.fx.Graph
+    usage : Usage or None
+        How the graph is going to be called; None if that is not known.
+    """
+
+    def __init__(self, graph: fx.Graph, usage: Usage | None) -> None:
+        self._graph = graph
+        self._tracer = fx.proxy.GraphAppendingTracer(graph)
+        self._usage = usage
+
+    def gather(
+        self, made: fx.Node, axis: int, index: fx.Node, example: torch.Tensor | None
+    ) -> fx.Node:
+        """Choose features of a node on one of its axes.
+
+        `example` has the sizes of its other axes, if they are known.
+        """
+        inner = self._rows(made, axis, example)
+        if inner is None:
+            return self._graph.call_function(torch.index_select, (made, axis, index))
+        found: fx.Node = gather_rows(self._proxy(made), axis, self._proxy(index), inner).node
+        found.meta[FRESH] = True
+        return found
+
+    def _rows(self, made: fx.Node, axis: int, example: torch.Tensor | None) -> list[int] | None:
+        """The inner sizes of a node whose channels are innermost in memory; None for others."""
+        if self._usage is None or example is None or example.ndim < 3 or _is_turned(made):
+            return None
+        is_image = example.ndim == 4 and axis == 1
+        if axis != example.ndim - 1 and not (self._usage.is_last and is_image):
+            return None
+        inner = [size for number, size in enumerate(example.shape) if number not in (0, axis)]
+        return inner if all(isinstance(size, int) for size in inner) else None
+
+    def multiplies(self, node: fx.Node, read: fx.Node) -> bool:
+        """Whether a layer had better multiply what it reads, since it would copy that slice."""
+        is_slice = read.target is torch.narrow
+        return is_slice and self._usage is not None and is_multiplied(node, self._usage)
+
+    def product(
+        self, node: fx.Node, read: fx.Node, weight: fx.Node, bias: fx.Node | None
+    ) -> fx.Node:
+        """A pointwise convolution as a product of matrices."""
+        assert self._usage is not None
+        made: fx.Node = product(
+            node,
+            self._proxy(read),
+            self._proxy(weight),
+            None if bias is None else self._proxy(bias),
+            is_last=self._usage.is_last,
+        ).node
+        made.meta[FRESH] = True
+        return made
+
+    def _proxy(self, node: fx.Node) -> fx.Proxy:
+        """A stand-in for a tensor: what is done with it is written down."""
+        return fx.Proxy(node, self._tracer)
+
+
+def _is_turned(made: fx.Node) -> bool:
+    """Whether a node looks at memory in which other axes are innermost."""
+    if made.meta.get(FRESH):
+        # A product's result or a gather's, which has channels where they are expected.
+        return False
+    return any(word in operator_name(made) for word in ("transpose", "permute", "movedim"))
