@@ -124,11 +124,6 @@ class PlannedAccess:
     layer: Mix | GroupedMix | None = None
     inside: int = 0
 
-    @property
-    def saved(self) -> int:
-        """Bytes per channel that a view saves; a view that saves none at least breaks ties."""
-        return max(self.bytes - self.inside, min(self.bytes, 1))
-
 
 class Plan(ABC):
     """What is stored where, apart from the order.
@@ -262,7 +257,7 @@ class Plan(ABC):
             if self.numbering.count(number)
         )
         accesses = tuple(
-            Access(access_id, self._parts(one), one.role, bytes=one.saved)
+            Access(access_id, self._parts(one), one.role, bytes=one.bytes)
             for access_id, one in self.planned.items()
         )
         return Instance(name, tensors, accesses)
