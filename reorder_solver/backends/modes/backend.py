@@ -153,6 +153,7 @@ class _Run:
             options,
             self._offer_order,
             lambda: self._best,
+            offer_orders=self.offer,
             is_one_tensor=_is_one_tensor(self._problem),
         )
         many.run(

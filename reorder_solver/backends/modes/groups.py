@@ -12,12 +12,12 @@ from reorder_solver.backends.subset_dp import SubsetDP
 from reorder_solver.presolve import presolve
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from reorder_solver.backends.dynamic.anatomy import Shape
     from reorder_solver.backends.modes.options import Option
     from reorder_solver.core.limits import Deadline
-    from reorder_solver.presolve import Orders, Problem
+    from reorder_solver.presolve import Orders, Problem, ProblemAccess
 
 #: Classes of a tensor for tables over their subsets; entries of what brings the tables together.
 _TABLE_CLASSES = 16
@@ -46,17 +46,39 @@ def least_together(problem: Problem, few: Sequence[int], deadline: Deadline) -> 
     Classes that none of them tells apart join, so that small sets of accesses make small problems
     however large the whole.
     """
-    accesses = tuple(replace(problem.accesses[number]) for number in few)
-    reduced = presolve(replace(problem, accesses=accesses))
+    least = least_of(problem, [problem.accesses[number] for number in few], deadline)
+    return 0 if least is None else least
+
+
+def least_of(
+    problem: Problem,
+    accesses: Sequence[ProblemAccess],
+    deadline: Deadline,
+    offer: Callable[[Orders], object] | None = None,
+) -> int | None:
+    """As :func:`least_together`, of other accesses to the tensors of `problem`.
+
+    None if no layout makes views of all that must be views. `offer` is given orders that are good
+    for them.
+    """
+    reduced = presolve(replace(problem, accesses=tuple(accesses)))
     total = reduced.constant.primary
-    for left, component in zip(
-        range(len(reduced.components), 0, -1), reduced.components, strict=True
-    ):
-        part = component.problem
+    if reduced.constant.violated:
+        return None
+    solutions = [component.problem.identity() for component in reduced.components]
+    for number, component in enumerate(reduced.components):
+        left, part = len(solutions) - number, component.problem
         if deadline.expired or not fits_tables(Anatomy.of(part)):
             continue
         task = Task(part, deadline.share(1 / left), 0, 1, None, _ignore)
-        total += SubsetDP().solve(task).lower_bound or 0
+        answer = SubsetDP().solve(task)
+        if answer.infeasible:
+            return None
+        total += answer.lower_bound or 0
+        if answer.orders is not None:
+            solutions[number] = answer.orders
+    if offer is not None:
+        offer(reduced.lift(solutions))
     return total
 
 

@@ -10,9 +10,13 @@ import numpy as np
 
 from reorder_solver.backends.conflicts import conflicting_triples, triple_cliques
 from reorder_solver.backends.modes.groups import least_alone, least_together
+from reorder_solver.backends.modes.items import dearest, items_of
+from reorder_solver.backends.modes.lively import LivelySets
 from reorder_solver.backends.modes.master import LARGEST_PRICE, Chosen, Master, Term
 from reorder_solver.backends.modes.options import Option
+from reorder_solver.backends.modes.oracles import ByRuns, ByTables, ByTours
 from reorder_solver.backends.modes.regions import Regions
+from reorder_solver.backends.modes.suffixes import BySuffixes
 from reorder_solver.backends.modes.vectors import Linear, VectorSearch
 from reorder_solver.backends.modes.view_fit import ViewFit
 from reorder_solver.presolve import ViewSet
@@ -42,6 +46,11 @@ _SMALL_GROUPS = (3, 4)
 _GROUPS_SHARE = 0.9
 _DOLLS_SHARE = 0.8
 _SOLVE_SHARE = 0.4
+#: Where there are several tensors: shares of the time for groups and for what is lively together,
+#: and items that are looked at by tables.
+_TOGETHER_SHARE = 0.2
+_LIVELY_SHARE = 0.9
+_TABLE_ITEMS = 3
 #: More than any weighted sum of runs and spans in a cut.
 _END = 1 << 49
 
@@ -57,6 +66,8 @@ class ManyAccesses:
         Takes an order of the only tensor; returns the lowest cost known.
     best : callable
         The cheapest orders known.
+    offer_orders : callable
+        Takes orders of all tensors.
     is_one_tensor : bool
     """
 
@@ -67,12 +78,14 @@ class ManyAccesses:
         offer: Callable[[tuple[int, ...]], int | None],
         best: Callable[[], Orders | None],
         *,
+        offer_orders: Callable[[Orders], object],
         is_one_tensor: bool,
     ) -> None:
 
-        self._problem = anatomy.problem
+        self._anatomy, self._problem = anatomy, anatomy.problem
         self._options = options
         self._offer, self._best = offer, best
+        self._offer_orders = offer_orders
         self._limit: Callable[[], int | None] = lambda: None
         self._regions = Regions(anatomy.problem)
         self._master = Master(options, anatomy.shapes)
@@ -111,8 +124,8 @@ class ManyAccesses:
         before = deadline.share(_GROUPS_SHARE)
         if self._is_one_tensor and self._solve_dolls(before, report):
             return True
-        if not self._is_one_tensor:
-            self._solve_together(before, report)
+        if not self._is_one_tensor and self._solve_lively(deadline, report, threads, seed):
+            return True
         while not deadline.expired:
             share = deadline.share(_SOLVE_SHARE if deadline.remaining > 1 else 1)
             solved = self._master.solve(share, threads=threads, seed=seed)
@@ -145,18 +158,60 @@ class ManyAccesses:
                     break
                 self._add_runs(few)
 
-    def _solve_together(self, deadline: Deadline, report: Callable[[int], None]) -> None:
+    def _solve_lively(
+        self, deadline: Deadline, report: Callable[[int], None], threads: int, seed: int
+    ) -> bool:
+        """Bound what accesses save, those of several tensors; whether that proves the best."""
+        anatomy = self._anatomy
+        items = [
+            item
+            for number, (options, shape) in enumerate(
+                zip(self._options, anatomy.shapes, strict=True)
+            )
+            for item in items_of(number, options, shape, self._regions.least_runs([number]))
+        ]
+        tops = [dearest(*each) for each in zip(self._options, anatomy.shapes, strict=True)]
+        lively = LivelySets(
+            items,
+            (
+                ByRuns(items, self._regions),
+                BySuffixes(items, anatomy),
+                ByTables(items, self._problem, _TABLE_ITEMS, self._offer_orders),
+                ByTours(items, self._problem),
+            ),
+        )
+        for group, least in self._solve_together(deadline.share(_TOGETHER_SHARE), report):
+            lively.limit(group, sum(tops[each] for each in group) - least)
+
+        def saved() -> int:
+            best = self._limit()
+            return 0 if best is None else max(0, sum(tops) - best)
+
+        return lively.run(
+            saved,
+            deadline.share(_LIVELY_SHARE),
+            lambda most: report(sum(tops) - most),
+            threads=threads,
+            seed=seed,
+        )
+
+    def _solve_together(
+        self, deadline: Deadline, report: Callable[[int], None]
+    ) -> list[tuple[list[int], int]]:
         """Solve small groups of accesses to several tensors, then larger ones."""
+        found: list[tuple[list[int], int]] = []
         for size in _SMALL_GROUPS:
             total = sum(self._alone)
             groups = [self._free[at : at + size] for at in range(0, len(self._free), size)]
             for left, group in zip(range(len(groups), 0, -1), groups, strict=True):
                 if deadline.expired:
-                    return
+                    return found
                 least = least_together(self._problem, group, deadline.share(1 / left))
                 self._master.add_cost(group, least)
+                found.append((group, least))
                 total += max(0, least - sum(self._alone[each] for each in group))
                 report(total)
+        return found
 
     def _solve_dolls(self, deadline: Deadline, report: Callable[[int], None]) -> bool:
         """Solve for the last accesses, then for one more, and so on; whether for all.

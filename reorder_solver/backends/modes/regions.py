@@ -8,14 +8,18 @@ and ends outside, where nobody wants anything.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from reorder_solver.backends.dynamic.anatomy import Anatomy
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from reorder_solver.backends.dynamic.anatomy import Shape
     from reorder_solver.presolve import Problem
 
 IntArray = npt.NDArray[np.int64]
@@ -36,6 +40,8 @@ class Regions:
         self._problem = problem
         self._wants: list[dict[int, IntArray]] = [{} for _ in problem.sizes]
         self._alone = [len(access.parts) == 1 for access in problem.accesses]
+        shapes = Anatomy.of(problem).shapes
+        self._least = [0 if shape is None else _least_of(shape) for shape in shapes]
         for number, access in enumerate(problem.accesses):
             for tensor, wanted in access.parts:
                 row = np.zeros(problem.sizes[tensor].size, dtype=np.int64)
@@ -71,7 +77,53 @@ class Regions:
             if is_closed and columns.any(axis=1).all():
                 columns = np.vstack([columns, np.zeros(len(here), dtype=np.int64)])
             doubled += _doubled_way(columns, is_closed=is_closed)
-        return -(-doubled // 4)
+        return max(-(-doubled // 4), sum(self._least[each] for each in few))
+
+
+def _least_of(shape: Shape) -> int:
+    """How few runs one access has at least, whatever the orders.
+
+    A run goes on from a tensor's end into the next tensor only if the tensor's last class is
+    wanted by the part that goes on. A tensor has one last class, however often the access meets
+    it; the same holds for first classes.
+    """
+    runs = sum(
+        (1 if piece.mask else 0) if piece.fixed_runs is None else piece.fixed_runs
+        for piece in shape.pieces
+    )
+    lefts, rights = (
+        [each.left for each in shape.junctions],
+        [each.right for each in shape.junctions],
+    )
+    joined = min(
+        _most_joined([(each.tensor, each.mask, each.last) for each in lefts]),
+        _most_joined([(each.tensor, each.mask, each.first) for each in rights]),
+    )
+    return max(1, runs - joined)
+
+
+def _most_joined(pieces: Sequence[tuple[int, int, bool]]) -> int:
+    """How many of the pieces one class for every tensor can be at the edge of.
+
+    A piece is a tensor, what it wants of it, and, where the order is given, whether its edge is
+    wanted.
+    """
+    total = 0
+    by_tensor: dict[int, list[int]] = {}
+    for tensor, mask, at_edge in pieces:
+        if mask:
+            by_tensor.setdefault(tensor, []).append(mask)
+        else:
+            total += at_edge
+    for masks in by_tensor.values():
+        counts: Counter[int] = Counter()
+        for mask in masks:
+            left = mask
+            while left:
+                counts[left & -left] += 1
+                left &= left - 1
+        total += max(counts.values())
+    return total
 
 
 def _doubled_way(columns: IntArray, *, is_closed: bool) -> int:

@@ -1,0 +1,162 @@
+"""What a few items save together at most: by their runs, by tours, by tables."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations
+from math import isinf
+from typing import TYPE_CHECKING
+
+from reorder_solver.backends.base import Task
+from reorder_solver.backends.branch_and_cut import SequenceBound
+from reorder_solver.backends.modes.groups import least_of
+from reorder_solver.backends.modes.items import most_saved
+from reorder_solver.core.limits import Deadline
+from reorder_solver.core.prices import Objective, PriceList
+from reorder_solver.presolve import presolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from reorder_solver.backends.modes.items import Item
+    from reorder_solver.backends.modes.regions import Regions
+    from reorder_solver.presolve import Orders, Problem, ProblemAccess
+
+#: Most classes of a tour.
+_TOUR_CLASSES = 400
+#: Seconds for one set.
+_PATIENCE = 1.0
+#: Items by number.
+Few = tuple[int, ...]
+
+
+def within(deadline: Deadline, seconds: float) -> Deadline:
+    """The deadline, or so many seconds from now if that is sooner; None stays none."""
+    return deadline if isinf(deadline.remaining) else Deadline(min(seconds, deadline.remaining))
+
+
+def _ignore(_orders: Orders | None, _bound: int | None) -> None:
+    pass
+
+
+class ByRuns:
+    """From how few runs the accesses have together; items that pay for spans say nothing.
+
+    Parameters
+    ----------
+    items : sequence of Item
+    regions : Regions
+    """
+
+    is_quick = True
+
+    def __init__(self, items: Sequence[Item], regions: Regions) -> None:
+        self._items, self._regions = items, regions
+
+    def sets(self, lively: Few) -> Iterator[Few]:
+        """Those of `lively` that pay for runs: all, all but one, and up to four of them."""
+        few = tuple(each for each in lively if not self._items[each].spans)
+        if len(few) > 1:
+            yield few
+        for size in sorted({size for size in (2, 3, 4, len(few) - 1) if 1 < size < len(few)}):
+            yield from combinations(few, size)
+
+    def ask(self, few: Few, _deadline: Deadline, /) -> int:
+        """What `few` save at most if all are lively; -1 if they never are."""
+        items = [self._items[each] for each in few]
+        return most_saved(items, self._regions.least_runs([item.access for item in items]))
+
+
+class ByTours:
+    """From the shortest tour through the classes that the accesses tell apart.
+
+    What an item saves falls with its runs, ever less steeply: no runs save more than a straight
+    line from the fewest to the most says. So a bound on weighted runs is one on what is saved.
+
+    Parameters
+    ----------
+    items : sequence of Item
+    problem : Problem
+    """
+
+    is_quick = False
+
+    def __init__(self, items: Sequence[Item], problem: Problem) -> None:
+        self._items, self._problem = items, problem
+
+    def sets(self, lively: Few) -> Iterator[Few]:
+        """All, and all that pay for runs alone."""
+        few = tuple(each for each in lively if not self._items[each].spans)
+        yield from (each for each in dict.fromkeys((lively, few)) if len(each) > 2)
+
+    def ask(self, few: Few, deadline: Deadline, /) -> int:
+        """What `few` save at most if all are lively; -1 if they never are."""
+        most, accesses = 0, []
+        for item in (self._items[each] for each in few):
+            begin, weight = item.line()
+            most += begin
+            if weight:
+                prices = (PriceList(split=(weight,)),)
+                access = self._problem.accesses[item.access]
+                accesses.append(replace(access, prices=prices, tie_weight=0))
+        problem = replace(self._problem, objective=Objective.RUNS, accesses=tuple(accesses))
+        reduced = presolve(problem)
+        least = reduced.constant.primary
+        parts = [component.problem for component in reduced.components]
+        before = within(deadline, _PATIENCE)
+        for left, part in zip(range(len(parts), 0, -1), parts, strict=True):
+            bound = SequenceBound()
+            if part.classes <= _TOUR_CLASSES and bound.supports(part) is None:
+                task = Task(part, before.share(1 / left), 0, 1, None, _ignore)
+                least += bound.solve(task).lower_bound or 0
+        return max(-1, most - least)
+
+
+class ByTables:
+    """From the dynamic programme for several tensors, of a few accesses.
+
+    Parameters
+    ----------
+    items : sequence of Item
+    problem : Problem
+    largest : int
+        Most items that it is asked about.
+    offer : callable
+        Takes orders that are good for some items.
+    """
+
+    is_quick = False
+
+    def __init__(
+        self,
+        items: Sequence[Item],
+        problem: Problem,
+        largest: int,
+        offer: Callable[[Orders], object],
+    ) -> None:
+        self._items, self._problem, self._largest = items, problem, largest
+        self._offer = offer
+
+    def sets(self, lively: Few) -> Iterator[Few]:
+        """All small sets."""
+        for size in range(2, min(self._largest, len(lively)) + 1):
+            yield from combinations(lively, size)
+
+    def ask(self, few: Few, deadline: Deadline, /) -> int:
+        """What `few` save at most if all are lively; -1 if they never are."""
+        items = [self._items[each] for each in few]
+        accesses = [_only(self._problem.accesses[item.access], item) for item in items]
+        least = least_of(self._problem, accesses, within(deadline, _PATIENCE), self._offer)
+        return -1 if least is None else max(-1, sum(item.top for item in items) - least)
+
+
+def _only(access: ProblemAccess, item: Item) -> ProblemAccess:
+    """The access with no other modes than the item's; with several price lists, as it is."""
+    if len(access.prices) != 1:
+        return access
+    modes = access.prices[0].to_mapping()
+    kept = {"cover"} if item.spans else {"cat", "split"}
+    left = {mode: prices for mode, prices in modes.items() if mode in kept}
+    if not left:
+        return replace(access, prices=(), required=True)
+    return replace(access, prices=(PriceList.from_mapping(left),))
