@@ -20,15 +20,14 @@ if TYPE_CHECKING:
     from reorder_solver.backends.modes.oracles import Few
     from reorder_solver.core.limits import Deadline
 
-#: Sets looked at between two solutions of the programme, and seconds.
-_PER_ROUND = 200
+#: Seconds between two solutions of the programme.
 _ROUND_SECONDS = 0.3
 #: Share of the time for one solution of the programme.
-_SOLVE_SHARE = 0.2
+_SOLVE_SHARE = 0.3
 #: Of what is asked before the programme is solved at all: share of the time, and sets for each
 #: of those who are asked.
 _PREPARE_SHARE = 0.1
-_PREPARED_SETS = 1000
+_PREPARED_SETS = 300
 #: Cliques are made of sets of up to so many items, and have up to so many.
 _CLIQUE_OF = 4
 _CLIQUE_LENGTH = 16
@@ -131,25 +130,25 @@ class LivelySets:
 
     def _learn(self, lively: Few, deadline: Deadline, seconds: float) -> bool:
         """Ask about sets of the items chosen; whether anything new was asked."""
+        begin, count = deadline.elapsed, 0
         for oracle, asked in zip(self._oracles, self._asked, strict=True):
-            begin, count = deadline.elapsed, 0
             for few in islice(oracle.sets(lively), _MOST_SETS):
-                if count >= _PER_ROUND or deadline.elapsed - begin > seconds:
+                if few in asked:
+                    continue
+                if count and (deadline.expired or deadline.elapsed - begin > seconds):
                     break
-                if few not in asked:
-                    asked.add(few)
-                    count += 1
-                    self._take(few, oracle.ask(few, deadline))
-                    if deadline.expired:
-                        break
-            if count:
-                self._grow_cliques()
-                return True
-        return False
+                asked.add(few)
+                count += 1
+                self._take(few, oracle.ask(few, deadline))
+        self._grow_cliques()
+        return count > 0
 
-    def limit(self, accesses: Sequence[int], most: int) -> None:
+    def limit_accesses(self, accesses: Sequence[int], most: int) -> None:
         """These accesses save at most so much together."""
-        few = tuple(n for n, item in enumerate(self._items) if item.access in accesses)
+        self.limit(tuple(n for n, item in enumerate(self._items) if item.access in accesses), most)
+
+    def limit(self, few: Few, most: int) -> None:
+        """These items save at most so much together, however many of them are lively."""
         if sum(self._most[each] for each in few) > most:
             self._savings.limit(few, most, most)
 
@@ -158,7 +157,8 @@ class LivelySets:
         parts = [few[:at] + few[at + 1 :] for at in range(len(few))]
         fewer = max(map(self._at_most, parts))
         apart = min(
-            self._at_most(part) + self._most[each] for part, each in zip(parts, few, strict=True)
+            self._at_most(part) + self._at_most((each,))
+            for part, each in zip(parts, few, strict=True)
         )
         any_of = min(self._at_most(few), max(fewer, lively))
         self._any[few] = any_of
@@ -179,7 +179,7 @@ class LivelySets:
             return False
         return any(
             each in self._never
-            for size in range(2, len(few) + 1)
+            for size in range(1, len(few) + 1)
             for each in combinations(few, size)
         )
 
@@ -191,7 +191,9 @@ class LivelySets:
         for few in sorted(self._never - self._in_cliques):
             self._in_cliques.add(few)
             size = len(few)
-            if size > _CLIQUE_OF or any(clique.issuperset(few) for clique in self._cliques[size]):
+            if not 1 < size <= _CLIQUE_OF or any(
+                clique.issuperset(few) for clique in self._cliques[size]
+            ):
                 continue
             clique = list(few)
             for each in range(len(self._most)):
@@ -210,9 +212,5 @@ class LivelySets:
                 self._savings.limit_number(clique, size - 1, most)
 
     def _at_most(self, few: Few) -> int:
-        if len(few) == 1:
-            return self._most[few[0]]
         known = self._any.get(few)
-        if known is None:
-            known = sum(self._most[each] for each in few)
-        return known
+        return sum(self._most[each] for each in few) if known is None else known

@@ -46,10 +46,8 @@ _SMALL_GROUPS = (3, 4)
 _GROUPS_SHARE = 0.9
 _DOLLS_SHARE = 0.8
 _SOLVE_SHARE = 0.4
-#: Where there are several tensors: shares of the time for groups and for what is lively together,
-#: and items that are looked at by tables.
-_TOGETHER_SHARE = 0.2
-_LIVELY_SHARE = 0.9
+#: Where there are several tensors: share of the time for groups, and items looked at by tables.
+_TOGETHER_SHARE = 0.1
 _TABLE_ITEMS = 3
 #: More than any weighted sum of runs and spans in a cut.
 _END = 1 << 49
@@ -119,12 +117,11 @@ class ManyAccesses:
     ) -> bool:
         """Raise the bound until it is the limit (True), nothing is left to add, or time is up."""
         self._limit = limit
-        self._start(deadline)
         report(sum(self._alone))
-        before = deadline.share(_GROUPS_SHARE)
-        if self._is_one_tensor and self._solve_dolls(before, report):
-            return True
-        if not self._is_one_tensor and self._solve_lively(deadline, report, threads, seed):
+        if not self._is_one_tensor:
+            return self._solve_lively(deadline, report, threads, seed)
+        self._start(deadline)
+        if self._solve_dolls(deadline.share(_GROUPS_SHARE), report):
             return True
         while not deadline.expired:
             share = deadline.share(_SOLVE_SHARE if deadline.remaining > 1 else 1)
@@ -140,8 +137,7 @@ class ManyAccesses:
                 return True
             if solved.chosen is None:
                 return False
-            if self._is_one_tensor:
-                self._try(solved.chosen, best, deadline)
+            self._try(solved.chosen, best, deadline)
             if not self._cut(solved.chosen, deadline):
                 return False
         return False
@@ -171,17 +167,20 @@ class ManyAccesses:
             for item in items_of(number, options, shape, self._regions.least_runs([number]))
         ]
         tops = [dearest(*each) for each in zip(self._options, anatomy.shapes, strict=True)]
+        suffixes = BySuffixes(items, anatomy)
         lively = LivelySets(
             items,
             (
                 ByRuns(items, self._regions),
-                BySuffixes(items, anatomy),
+                suffixes,
                 ByTables(items, self._problem, _TABLE_ITEMS, self._offer_orders),
                 ByTours(items, self._problem),
             ),
         )
         for group, least in self._solve_together(deadline.share(_TOGETHER_SHARE), report):
-            lively.limit(group, sum(tops[each] for each in group) - least)
+            lively.limit_accesses(group, sum(tops[each] for each in group) - least)
+        for few, most in suffixes.groups():
+            lively.limit(few, most)
 
         def saved() -> int:
             best = self._limit()
@@ -189,7 +188,7 @@ class ManyAccesses:
 
         return lively.run(
             saved,
-            deadline.share(_LIVELY_SHARE),
+            deadline,
             lambda most: report(sum(tops) - most),
             threads=threads,
             seed=seed,
@@ -207,7 +206,6 @@ class ManyAccesses:
                 if deadline.expired:
                     return found
                 least = least_together(self._problem, group, deadline.share(1 / left))
-                self._master.add_cost(group, least)
                 found.append((group, least))
                 total += max(0, least - sum(self._alone[each] for each in group))
                 report(total)
@@ -303,9 +301,9 @@ class ManyAccesses:
             if added >= _ROUND_CUTS or (added and deadline.expired):
                 break
             added += self._cut_runs(few, chosen)
-            if self._is_one_tensor and len(few) <= _LARGEST_SET:
+            if len(few) <= _LARGEST_SET:
                 added += self._cut_mixed(few, chosen)
-        if not added and self._is_one_tensor and len(lively) > 1:
+        if not added and len(lively) > 1:
             added += self._cut_exactly(tuple(sorted(lively)), chosen, deadline)
         return added > 0
 

@@ -139,7 +139,7 @@ class ByTables:
 
     def sets(self, lively: Few) -> Iterator[Few]:
         """All small sets."""
-        for size in range(2, min(self._largest, len(lively)) + 1):
+        for size in range(1, min(self._largest, len(lively)) + 1):
             yield from combinations(lively, size)
 
     def ask(self, few: Few, deadline: Deadline, /) -> int:

@@ -31,62 +31,102 @@ MOST_OPEN = 10
 
 
 @compile_kernel
-def cheapest_openings(sizes: IntArray, prices: IntArray) -> int:
-    """Least that accesses pay for unwanted positions after their openings.
+def cheapest_openings(sizes: IntArray, prices: IntArray, chosen: int, best: IntArray) -> int:
+    """Least that some accesses pay for unwanted positions after their openings.
 
     Parameters
     ----------
     sizes : ndarray of int64, shape (2^k,)
-        Positions of the class that exactly the accesses of a bit set want.
+        Positions of the class that exactly the accesses of a bit set want, of those chosen.
     prices : ndarray of int64, shape (k,)
         Per position and access.
+    chosen : int
+        Bit set of the accesses in question.
+    best : ndarray of int64, shape (2^k,)
+        Room for the table.
+
+    Returns
+    -------
+    int
+        O(3^c c) for c accesses chosen.
+    """
+    count = prices.size
+    total = np.zeros(sizes.size, dtype=np.int64)
+    for opened in range(1, sizes.size):
+        for number in range(count):
+            if opened >> number & 1:
+                total[opened] += prices[number]
+    best[0] = 0
+    for opened in range(1, chosen + 1):
+        if opened & ~chosen:
+            continue
+        least = -1
+        for number in range(count):
+            if not opened >> number & 1:
+                continue
+            # It opens last: what wants it, and nothing unopened, comes right after.
+            others = opened ^ 1 << number
+            paid = best[others]
+            part = others
+            while True:
+                paid += sizes[part | 1 << number] * total[others & ~part]
+                if part == 0:
+                    break
+                part = (part - 1) & others
+            if least < 0 or paid < least:
+                least = paid
+        best[opened] = least
+    return int(best[chosen])
+
+
+@compile_kernel
+def most_gained(sizes: IntArray, prices: IntArray, gains: IntArray) -> int:
+    """The most that some of the accesses gain, less what they pay; 0 if it is best to take none.
+
+    Parameters
+    ----------
+    sizes, prices
+        As for :func:`cheapest_openings`, with all accesses chosen.
+    gains : ndarray of int64, shape (k,)
 
     Returns
     -------
     int
         O(4^k k) for k accesses.
     """
-    count = prices.size
-    total = np.zeros(1 << count, dtype=np.int64)
-    for opened in range(1, 1 << count):
-        total[opened] = total[opened & (opened - 1)]
-        for number in range(count):
-            if opened & -opened == 1 << number:
-                total[opened] += prices[number]
-    best = np.zeros(1 << count, dtype=np.int64)
-    for opened in range(1, 1 << count):
-        least = -1
-        for number in range(count):
-            if not opened >> number & 1:
-                continue
-            # It opens last: what wants it, and nothing unopened, comes right after.
-            paid = best[opened ^ 1 << number]
-            wanted = opened
-            while wanted:
-                if wanted >> number & 1:
-                    paid += sizes[wanted] * total[opened & ~wanted]
-                wanted = (wanted - 1) & opened
-            if least < 0 or paid < least:
-                least = paid
-        best[opened] = least
-    return int(best[-1])
+    best = np.zeros(sizes.size, dtype=np.int64)
+    projected = np.zeros(sizes.size, dtype=np.int64)
+    most = 0
+    for chosen in range(1, sizes.size):
+        gain = 0
+        for number in range(prices.size):
+            if chosen >> number & 1:
+                gain += gains[number]
+        if gain <= most:
+            continue
+        projected[:] = 0
+        for wanted in range(sizes.size):
+            projected[wanted & chosen] += sizes[wanted]
+        most = max(most, gain - cheapest_openings(projected, prices, chosen, best))
+    return most
 
 
-def least_spanned(wants: npt.NDArray[np.bool_], sizes: IntArray, prices: Sequence[int]) -> int:
-    """The same, from rows of wanted classes.
+def by_wanted(wants: npt.NDArray[np.bool_], sizes: IntArray) -> IntArray:
+    """Positions by the bit set of the accesses that want them.
 
     Parameters
     ----------
     wants : ndarray of bool, shape (k, classes)
-        With k up to `MOST_OPEN`.
     sizes : ndarray of int64, shape (classes,)
-    prices : sequence of int
-        Of k accesses.
+
+    Returns
+    -------
+    ndarray of int64, shape (2^k,)
     """
-    bits = (1 << np.arange(len(prices), dtype=np.int64)) @ wants
-    weights = np.zeros(1 << len(prices), dtype=np.int64)
-    np.add.at(weights, bits, sizes)
-    return int(cheapest_openings(weights, np.array(prices, dtype=np.int64)))
+    bits = (1 << np.arange(wants.shape[0], dtype=np.int64)) @ wants
+    found = np.zeros(1 << wants.shape[0], dtype=np.int64)
+    np.add.at(found, bits, sizes)
+    return found
 
 
 class _Open(NamedTuple):
@@ -130,18 +170,40 @@ class BySuffixes:
 
     def ask(self, few: Few, _deadline: Deadline, /) -> int:
         """What `few` save at most if all are lively; -1 if they never are."""
-        best = sum(self._items[each].most for each in few)
+        most = sum(self._items[each].most for each in few)
         for tensor, found in self._ends:
             if all(each in found for each in few):
-                saved, prices = 0, []
-                for item, met in ((self._items[each], found[each]) for each in few):
-                    price = min(option.gap for option in item.options)
-                    saved += item.top - min(o.fixed + o.run for o in item.options)
-                    saved -= price * met.elsewhere
-                    prices.append(price)
-                wants = np.array([found[each].wants for each in few])
-                best = min(best, saved - least_spanned(wants, self._sizes[tensor], prices))
-        return max(-1, best)
+                sizes, prices, gains = self._arrays(few, tensor, found)
+                paid = cheapest_openings(sizes, prices, sizes.size - 1, np.zeros_like(sizes))
+                most = min(most, int(gains.sum()) - int(paid))
+        return max(-1, most)
+
+    def groups(self) -> Iterator[tuple[Few, int]]:
+        """Larger sets, and what each saves at most, however many of it are lively."""
+        for tensor, found in self._ends:
+            ranked = sorted(found, key=lambda each: (-self._items[each].most, each))
+            step = MOST_OPEN // 2
+            for begin in range(0, max(1, len(ranked) - step), step):
+                few = tuple(sorted(ranked[begin : begin + MOST_OPEN]))
+                yield few, int(most_gained(*self._arrays(few, tensor, found)))
+
+    def _arrays(
+        self, few: Few, tensor: int, found: dict[int, _Open]
+    ) -> tuple[IntArray, IntArray, IntArray]:
+        """Positions by who wants them, prices, and what is saved if nothing is spanned here."""
+        prices, gains = [], []
+        for item, met in ((self._items[each], found[each]) for each in few):
+            price = min(option.gap for option in item.options)
+            prices.append(price)
+            gains.append(
+                item.top - min(o.fixed + o.run for o in item.options) - price * met.elsewhere
+            )
+        wants = np.array([found[each].wants for each in few])
+        return (
+            by_wanted(wants, self._sizes[tensor]),
+            np.array(prices, dtype=np.int64),
+            np.array(gains, dtype=np.int64),
+        )
 
 
 def _opened(
