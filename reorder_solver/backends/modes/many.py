@@ -46,9 +46,8 @@ _SMALL_GROUPS = (3, 4)
 _GROUPS_SHARE = 0.9
 _DOLLS_SHARE = 0.8
 _SOLVE_SHARE = 0.4
-#: Where there are several tensors: share of the time for groups, and items looked at by tables.
+#: Where there are several tensors: share of the time for groups.
 _TOGETHER_SHARE = 0.1
-_TABLE_ITEMS = 3
 #: More than any weighted sum of runs and spans in a cut.
 _END = 1 << 49
 
@@ -173,8 +172,9 @@ class ManyAccesses:
             (
                 ByRuns(items, self._regions),
                 suffixes,
-                ByTables(items, self._problem, _TABLE_ITEMS, self._offer_orders),
+                ByTables(items, self._problem, (1, 2, 3), self._offer_orders),
                 ByTours(items, self._problem),
+                ByTables(items, self._problem, (4,), self._offer_orders),
             ),
         )
         for group, least in self._solve_together(deadline.share(_TOGETHER_SHARE), report):

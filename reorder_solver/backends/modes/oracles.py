@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from reorder_solver.backends.modes.regions import Regions
     from reorder_solver.presolve import Orders, Problem, ProblemAccess
 
+#: Up to so many items, tables are quick and better than tours.
+_TABLE_ITEMS = 3
 #: Most classes of a tour.
 _TOUR_CLASSES = 400
 #: Seconds for one set.
@@ -85,9 +87,11 @@ class ByTours:
         self._items, self._problem = items, problem
 
     def sets(self, lively: Few) -> Iterator[Few]:
-        """All, and all that pay for runs alone."""
+        """All, all that pay for runs alone, and sets of four or five of these."""
         few = tuple(each for each in lively if not self._items[each].spans)
-        yield from (each for each in dict.fromkeys((lively, few)) if len(each) > 2)
+        yield from (each for each in dict.fromkeys((lively, few)) if len(each) > _TABLE_ITEMS)
+        for size in range(_TABLE_ITEMS + 1, min(_TABLE_ITEMS + 2, len(few) - 1) + 1):
+            yield from combinations(few, size)
 
     def ask(self, few: Few, deadline: Deadline, /) -> int:
         """What `few` save at most if all are lively; -1 if they never are."""
@@ -119,8 +123,8 @@ class ByTables:
     ----------
     items : sequence of Item
     problem : Problem
-    largest : int
-        Most items that it is asked about.
+    sizes : sequence of int
+        How many items it is asked about.
     offer : callable
         Takes orders that are good for some items.
     """
@@ -131,15 +135,15 @@ class ByTables:
         self,
         items: Sequence[Item],
         problem: Problem,
-        largest: int,
+        sizes: Sequence[int],
         offer: Callable[[Orders], object],
     ) -> None:
-        self._items, self._problem, self._largest = items, problem, largest
+        self._items, self._problem, self._counts = items, problem, sizes
         self._offer = offer
 
     def sets(self, lively: Few) -> Iterator[Few]:
         """All small sets."""
-        for size in range(1, min(self._largest, len(lively)) + 1):
+        for size in self._counts:
             yield from combinations(lively, size)
 
     def ask(self, few: Few, deadline: Deadline, /) -> int:
