@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from reorder_solver.backends.modes.oracles import Few
     from reorder_solver.core.limits import Deadline
 
-#: Seconds between two solutions of the programme.
+#: Between two solutions of the programme: seconds, and sets for each of those who are asked.
 _ROUND_SECONDS = 0.3
+_PER_ROUND = 150
 #: Share of the time for one solution of the programme.
 _SOLVE_SHARE = 0.3
 #: Of what is asked before the programme is solved at all: share of the time, and sets for each
@@ -132,9 +133,8 @@ class LivelySets:
         """Ask about sets of the items chosen; whether anything new was asked."""
         begin, count = deadline.elapsed, 0
         for oracle, asked in zip(self._oracles, self._asked, strict=True):
-            for few in islice(oracle.sets(lively), _MOST_SETS):
-                if few in asked:
-                    continue
+            new = (few for few in islice(oracle.sets(lively), _MOST_SETS) if few not in asked)
+            for few in islice(new, _PER_ROUND):
                 if count and (deadline.expired or deadline.elapsed - begin > seconds):
                     break
                 asked.add(few)
