@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, ClassVar
 from reorder_solver.backends.base import Answer, Backend, Task
 from reorder_solver.backends.concatenation import Concatenations, run_weight
 from reorder_solver.backends.local_search import feasible_start
-from reorder_solver.backends.shortest_tour import TourSolver
+from reorder_solver.backends.folding import ChainSolver
 from reorder_solver.backends.tour_proof import runs_part
 from reorder_solver.core.prices import Objective
 from reorder_solver.core.result import StopReason
@@ -130,19 +130,20 @@ class _Solving:
     def _bound(self) -> int:
         return max(0, sum(self._bounds))
 
-    def _solver(self, number: int, sequence: Sequence, deadline: Deadline) -> TourSolver:
+    def _solver(self, number: int, sequence: Sequence, deadline: Deadline) -> ChainSolver:
         def report() -> None:
             self._take(number, sequence, solver.answer)
             self._task.report(self._orders, self._bound)
 
-        solver = TourSolver(
-            sequence, sequence.tour(self._orders), deadline, self._task.seed, report
+        start = sequence.tour(self._orders)
+        solver = ChainSolver(
+            sequence, gcd(*sequence.weights), start, deadline, self._task.seed, report
         )
         return solver
 
     def _take(self, number: int, sequence: Sequence, answer: TourAnswer) -> None:
         """Take over a bound, and orders that are better."""
-        cost = answer.unit * answer.bound // 2 - sequence.first_runs
+        cost = gcd(*sequence.weights) * answer.bound // 2 - sequence.first_runs
         self._bounds[number] = max(self._bounds[number], cost)
         orders = list(self._orders)
         if sequence.fill(answer.tour, orders):

@@ -1,4 +1,4 @@
-"""The shortest tour through the nodes of a sequence of tensors: found, bounded, proven.
+"""The shortest tour, where all are even: found, bounded, proven.
 
 What is done in which turn depends on effort, not on time, so that the same seed gives the same
 answer unless the deadline ends it.
@@ -7,7 +7,7 @@ answer unless the deadline ends it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import gcd, isinf
+from math import isinf
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from formulations.cut_separation import BoolArray
     from formulations.proof_tree import Tree
-    from reorder_solver.backends.concatenation import Sequence
     from reorder_solver.core.limits import Deadline
     from reorder_solver.presolve.problem import IntArray
 
@@ -46,7 +45,7 @@ _LARGEST = 2**60
 
 @dataclass(slots=True, eq=False)
 class TourAnswer:
-    """What is known of a sequence's tours; lengths are divided by `unit`.
+    """What is known of the tours.
 
     Attributes
     ----------
@@ -56,24 +55,23 @@ class TourAnswer:
         Of `tour`; and no tour is shorter than `bound`.
     proof : Tree or None
         Of `bound`.
-    unit : int
-        Common divisor of the weights.
     """
 
     tour: IntArray
     length: int
     bound: int
     proof: Tree | None
-    unit: int
 
 
 class TourSolver:
-    """Solves one sequence.
+    """Solves one problem.
 
     Parameters
     ----------
-    sequence : Sequence
-        Some weight must be positive.
+    distances : ndarray of int64, (nodes, nodes)
+        Symmetric, and every tour is even.
+    closed : ndarray of bool, (sets, nodes)
+        Only tours count that leave each of these sets just twice.
     start : ndarray of int64
         A tour that leaves all closed sets just twice.
     deadline : Deadline
@@ -88,20 +86,20 @@ class TourSolver:
 
     def __init__(
         self,
-        sequence: Sequence,
+        distances: IntArray,
+        closed: BoolArray,
         start: IntArray,
         deadline: Deadline,
         seed: int,
         report: Callable[[], None],
     ) -> None:
-        unit = gcd(*sequence.weights)
-        self._distances = sequence.distances(unit)
-        self._closed: BoolArray = sequence.closed
+        self._distances = distances
+        self._closed = closed
         self._deadline = deadline
         self._seed = seed
         self._report = report
         length = tour_length(self._distances, start)
-        self.answer = TourAnswer(start, length, 0, None, unit)
+        self.answer = TourAnswer(start, length, 0, None)
         self._guided, self._extra = self._weighted()
         self._first = start
         self._known: list[IntArray] = []
@@ -113,6 +111,8 @@ class TourSolver:
             return True
         self._search(0)
         root = self._bound()
+        if not self._is_proven:
+            self._decompose(root)
         turn = 0
         while not self._is_proven and not self._deadline.expired:
             turn = self._pursue(root, turn)
@@ -123,6 +123,9 @@ class TourSolver:
     @property
     def _is_proven(self) -> bool:
         return self.answer.bound >= self.answer.length
+
+    def _decompose(self, root: SubtourBound) -> None:
+        """What a subclass knows to do where `root` is not met, before the search by cases."""
 
     def _pursue(self, root: SubtourBound, turn: int) -> int:
         """Look for a tour as short as the bound, or raise that; the next turn, -1 to give up."""
