@@ -7,7 +7,7 @@ group matters to it by one number per node only: the least length of all that fo
 ends there. A chain is *folded* by working these numbers out, from the last group towards some
 *core* of neighbouring groups, and from the first group likewise::
 
-    value_i(f)      = least length of a path from f through all of group i to any l, plus behind_i(l)
+    value_i(f) = least length of a path from f through group i to any l, plus behind_i(l)
     behind_{i-1}(l) = least over f of distance(l, f) + value_i(f)
 
 What is left is the tour through the core and two *terminals*, which stand for all before it and all
@@ -24,7 +24,7 @@ R. Bellman, "Dynamic Programming", Princeton University Press 1957.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -32,42 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from formulations.cut_separation import BoolArray, IntArray
-    from formulations.proof_tree import Edges, Tree
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Claim:
-    """In no tour in question is the part from `node` on, away from the core, below `value`.
-
-    Attributes
-    ----------
-    node : int
-        Where the tour enters a group from the core's side.
-    value : int
-    tree : Certificate, Split or Sieve
-        About the tours of :func:`stage`.
-    """
-
-    node: int
-    value: int
-    tree: Tree
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Fold:
-    """A proof about a chain.
-
-    Attributes
-    ----------
-    behind, before : tuple of tuple of Claim
-        For each group behind the core, from the last one on, and before it, from the first one on.
-    core : Certificate, Split or Sieve
-        About the tours of :meth:`Chain.core_tours`.
-    """
-
-    behind: tuple[tuple[Claim, ...], ...]
-    before: tuple[tuple[Claim, ...], ...]
-    core: Tree
+    from formulations.proof_tree import Edges
 
 
 class Tours(NamedTuple):
@@ -82,10 +47,6 @@ class Tours(NamedTuple):
 
     distances: IntArray
     closed: BoolArray
-
-
-#: Cheapest step over a junction: per node of the one side its price and the other side's node.
-Crossing: TypeAlias = "tuple[IntArray, IntArray]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,13 +123,16 @@ class Chain:
         none = np.zeros((0, nodes.size + 2), dtype=np.bool_)
         return between_terminals(self.distances[np.ix_(nodes, nodes)], away, towards, none)
 
-    def core_tours(self, behind: IntArray, before: IntArray) -> Tours:
+    def core_tours(self, behind: IntArray, before: IntArray, goal: int) -> Tours:
         """The tours through the core.
 
         Parameters
         ----------
         behind, before : ndarray of int64
-            What all behind and before the core costs, by its node next to that.
+            What all behind and before the core costs, by the node of its last and first group
+            next to that.
+        goal : int
+            Lengths from here on need not be told apart.
 
         Returns
         -------
@@ -177,7 +141,11 @@ class Chain:
             before, else the other way round.
         """
         nodes = self.nodes(*self.core)
-        sides = (behind, before) if self.is_folded_behind else (before, behind)
+        far = at_least(goal, self.outside(nodes))
+        at_end, at_start = far.copy(), far
+        at_end[nodes.size - behind.size :] = behind
+        at_start[: before.size] = before
+        sides = (at_end, at_start) if self.is_folded_behind else (at_start, at_end)
         inner = self.distances[np.ix_(nodes, nodes)]
         return between_terminals(inner, *sides, self._closed_in_core(nodes))
 
@@ -208,8 +176,14 @@ class Chain:
         return allowed
 
     def crossing(
-        self, near: int, far: int, allowed: BoolArray, values: IntArray, goal: int
-    ) -> Crossing:
+        self,
+        near: int,
+        far: int,
+        allowed: BoolArray,
+        values: IntArray,
+        preferred: BoolArray,
+        goal: int,
+    ) -> tuple[IntArray, IntArray]:
         """Costs of going from every node of `near` over to `far`, away from the core.
 
         Parameters
@@ -220,6 +194,8 @@ class Chain:
             Edges that may be used.
         values : ndarray of int64
             Of the nodes of `far`.
+        preferred : ndarray of bool
+            Those of them that are taken where others cost the same.
         goal : int
             Costs from here on need not be told apart, and are made the least of them.
 
@@ -233,7 +209,7 @@ class Chain:
         most = at_least(goal, self.outside(nodes))
         lengths = self.distances[np.ix_(nodes, self.nodes(far, far))] + values
         lengths = np.where(allowed, lengths, np.maximum(lengths, most[:, None]))
-        entries: IntArray = lengths.argmin(axis=1)
+        entries: IntArray = (2 * lengths - preferred).argmin(axis=1)
         costs = np.minimum(most, lengths[np.arange(nodes.size), entries])
         return costs, entries
 
@@ -304,5 +280,5 @@ def choose_core(starts: IntArray, closed: BoolArray, most: int) -> tuple[int, in
     is_cut = ((wanted > 0) & (wanted < sizes)).any(axis=0)
     needed = np.flatnonzero(is_cut | (sizes > most))
     if not needed.size:
-        needed = sizes.argmax(keepdims=True)
+        needed = np.flatnonzero(sizes == sizes.max())[:1]
     return int(needed[0]), int(needed[-1])

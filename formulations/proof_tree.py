@@ -68,8 +68,48 @@ class Sieve:
     rest: Tree
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Claim:
+    """In no tour in question is the part from `node` on, away from a core, below `value`.
+
+    See :mod:`formulations.chain_folding`.
+
+    Attributes
+    ----------
+    node : int
+        Where the tour enters a group from the core's side, by place in the group.
+    value : int
+    tree : Certificate, Split or Sieve
+        About the tours through the group and two terminals.
+    """
+
+    node: int
+    value: int
+    tree: Tree
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fold:
+    """A proof about the tours through a chain of groups.
+
+    Attributes
+    ----------
+    goal : int
+        Costs from here on were not told apart.
+    behind, before : tuple of tuple of Claim
+        For each group behind the core, from the last one on, and before it, from the first one on.
+    core : Certificate, Split or Sieve
+        About the tours through the core and two terminals.
+    """
+
+    goal: int
+    behind: tuple[tuple[Claim, ...], ...]
+    before: tuple[tuple[Claim, ...], ...]
+    core: Tree
+
+
 #: A proof; an end of it is a dual solution that reaches the goal.
-Tree: TypeAlias = Certificate | Split | Sieve
+Tree: TypeAlias = Certificate | Split | Sieve | Fold
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,7 +205,7 @@ def check_tree(
     distances : ndarray of int, (nodes, nodes)
         Symmetric, at least three nodes; the diagonal does not matter.
     tree : Certificate, Split or Sieve
-        Trusted in nothing.
+        Trusted in nothing. A fold is refused.
     goal : int
     step : int
         A divisor of the length of every tour, on the caller's word.
@@ -192,6 +232,8 @@ def check_tree(
         open_cases.append((tree, all_edges(count)))
     while open_cases:
         case, edges = open_cases.pop()
+        if isinstance(case, Fold):
+            raise ValueError("a fold is about a chain of groups, which are not known here")
         if isinstance(case, Split):
             place = _place(edges, case.tail, case.head)
             if place is None:

@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from reorder_solver.backends.base import Answer, Backend, Task
 from reorder_solver.backends.concatenation import Concatenations, run_weight
-from reorder_solver.backends.local_search import feasible_start
 from reorder_solver.backends.folding import ChainSolver
+from reorder_solver.backends.local_search import feasible_start
 from reorder_solver.backends.tour_proof import runs_part
 from reorder_solver.core.prices import Objective
 from reorder_solver.core.result import StopReason

@@ -4,24 +4,23 @@ Neighbouring tensors meet in one edge, so a chain of them can be folded from its
 (:mod:`formulations.chain_folding`): many small tours in place of a large one between many closed
 sets. The bound on the whole comes first. Only those edges between tensors are looked at that its
 sieve leaves below a goal; with the goal just above the bound these are few. If no tour below the
-goal is found the bound rises to it, and the next goal is twice as far away.
+goal is found the bound rises to it, and the next goal is farther away.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from formulations.chain_folding import Chain, Claim, Fold, at_least, choose_core, path_of
-from formulations.proof_tree import Sieve, sift
+from formulations.chain_folding import Chain, choose_core, path_of
+from formulations.proof_tree import Fold, Sieve, sift
+from reorder_solver.backends.fold_stage import FoldStage, solve_path
 from reorder_solver.backends.shortest_tour import TourSolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from formulations.chain_folding import Tours
     from formulations.proof_tree import Edges
     from formulations.subtour import SubtourBound
     from reorder_solver.backends.concatenation import Sequence
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
 _MOST_NODES = 256
 #: Every Hamming tour has an even length.
 _STEP = 2
+#: How much farther each goal is from the bound.
+_FARTHER = 8
 #: Nodes times the largest number may be this much.
 _LARGEST = 2**49
 
@@ -63,9 +64,7 @@ class ChainSolver(TourSolver):
         seed: int,
         report: Callable[[], None],
     ) -> None:
-        super().__init__(
-            sequence.distances(unit), sequence.closed, start, deadline, seed, report
-        )
+        super().__init__(sequence.distances(unit), sequence.closed, start, deadline, seed, report)
         self._chain = self._foldable(sequence.starts)
 
     def _foldable(self, starts: IntArray) -> Chain | None:
@@ -97,25 +96,7 @@ class ChainSolver(TourSolver):
             self.answer.bound = bound
             self.answer.proof = Sieve(root.certificate, folding.fold())
             self._report()
-            step *= 2
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Stage:
-    """A group that is folded.
-
-    Attributes
-    ----------
-    claims : tuple of Claim
-    paths : dict of int to ndarray of int64
-        By entry, the group's nodes (by place) from there outwards.
-    entries : ndarray of int64
-        Where to enter it, by the node (by place) of the neighbour on the core's side.
-    """
-
-    claims: tuple[Claim, ...]
-    paths: dict[int, IntArray]
-    entries: IntArray
+            step *= _FARTHER
 
 
 class Folding:
@@ -146,8 +127,8 @@ class Folding:
         self._goal = goal
         self._deadline = deadline
         self._seed = seed
-        self._behind: list[_Stage] = []
-        self._before: list[_Stage] = []
+        self._behind: list[FoldStage] = []
+        self._before: list[FoldStage] = []
 
     def run(self, start: IntArray) -> TourAnswer | None:
         """Fold, and solve the core as far as time allows; None if not even that was begun.
@@ -167,10 +148,11 @@ class Folding:
         nodes = chain.nodes(first, last)
         inner = order[(order >= nodes[0]) & (order <= nodes[-1])] - nodes[0]
         path = inner[::-1] if chain.is_folded_behind else inner
-        self.core = self._solved(chain.core_tours(behind, before), path)
+        tours = chain.core_tours(behind, before, self._goal)
+        self.core = solve_path(tours, path, self._deadline, self._seed)
         return self.core
 
-    def _fold(self, groups: range, stages: list[_Stage]) -> IntArray | None:
+    def _fold(self, groups: range, stages: list[FoldStage]) -> IntArray | None:
         """Fold some groups, outermost first.
 
         Returns
@@ -184,34 +166,21 @@ class Folding:
         for group in groups:
             near = group + groups.step
             allowed = chain.junction(min(group, near), self._edges)
-            allowed = allowed.T if near > group else allowed
-            own = chain.outside(chain.nodes(group, group))
-            values = at_least(self._goal, own)
-            claims: list[Claim] = []
-            paths: dict[int, IntArray] = {}
-            for entry in np.flatnonzero(allowed.any(axis=0)).tolist():
-                answer = self._solved_stage(chain.stage(group, entry, costs, self._goal), entry)
-                if self._deadline.expired or answer.proof is None:
-                    return None
-                values[entry] = min(values[entry], answer.bound - own[entry])
-                claims.append(Claim(entry, int(values[entry]), answer.proof))
-                paths[entry] = path_of(answer.tour)[::-1]
-            costs, entries = chain.crossing(near, group, allowed, values, self._goal)
-            stages.append(_Stage(tuple(claims), paths, entries))
+            stage = FoldStage(
+                chain,
+                group,
+                near,
+                costs,
+                allowed.T if near > group else allowed,
+                self._goal,
+                self._deadline,
+                self._seed,
+            )
+            if not stage.run():
+                return None
+            stages.append(stage)
+            costs = stage.costs
         return costs
-
-    def _solved_stage(self, tours: Tours, entry: int) -> TourAnswer:
-        places = np.arange(tours.distances.shape[0] - 2)
-        return self._solved(tours, np.append(places[places != entry], entry))
-
-    def _solved(self, tours: Tours, path: IntArray) -> TourAnswer:
-        """The answer to a small problem; `path` leads from the first terminal to the second."""
-        start = np.concatenate([[path.size], path, [path.size + 1]])
-        solver = TourSolver(
-            tours.distances, tours.closed, start, self._deadline, self._seed, lambda: None
-        )
-        solver.run()
-        return solver.answer
 
     def fold(self) -> Fold:
         """The proof of what is known of the core, given the edges."""
@@ -220,7 +189,7 @@ class Folding:
         behind, before = (
             tuple(stage.claims for stage in side) for side in (self._behind, self._before)
         )
-        return Fold(behind, before, self.core.proof)
+        return Fold(self._goal, behind, before, self.core.proof)
 
     def tour(self) -> IntArray | None:
         """The tour of the whole that the core's tour stands for; None if it is of no use."""
@@ -233,9 +202,11 @@ class Folding:
         before = self._unfolded(core[0], range(first - 1, -1, -1), self._before)
         if behind is None or before is None:
             return None
-        return np.concatenate([*(part[::-1] for part in before[::-1]), core, *behind, chain.starts[-1:]])
+        return np.concatenate(
+            [*(part[::-1] for part in before[::-1]), core, *behind, chain.starts[-1:]]
+        )
 
-    def _unfolded(self, node: int, groups: range, stages: list[_Stage]) -> list[IntArray] | None:
+    def _unfolded(self, node: int, groups: range, stages: list[FoldStage]) -> list[IntArray] | None:
         """The nodes of some groups, the nearest to the core first, each from there outwards."""
         chain = self._chain
         found: list[IntArray] = []

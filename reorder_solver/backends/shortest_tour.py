@@ -78,6 +78,8 @@ class TourSolver:
     seed : int
     report : callable
         Called whenever `answer` got better.
+    known : (int, Tree), optional
+        A bound that is known already, and what proves it.
 
     Attributes
     ----------
@@ -92,6 +94,7 @@ class TourSolver:
         deadline: Deadline,
         seed: int,
         report: Callable[[], None],
+        known: tuple[int, Tree] | None = None,
     ) -> None:
         self._distances = distances
         self._closed = closed
@@ -99,7 +102,7 @@ class TourSolver:
         self._seed = seed
         self._report = report
         length = tour_length(self._distances, start)
-        self.answer = TourAnswer(start, length, 0, None)
+        self.answer = TourAnswer(start, length, *(known or (0, None)))
         self._guided, self._extra = self._weighted()
         self._first = start
         self._known: list[IntArray] = []
@@ -110,6 +113,8 @@ class TourSolver:
             self._enumerate()
             return True
         self._search(0)
+        if self._is_proven:
+            return True
         root = self._bound()
         if not self._is_proven:
             self._decompose(root)
@@ -237,7 +242,8 @@ class TourSolver:
             time_limit=limit,
             report=rise,
         )
-        self.answer.bound, self.answer.proof = found.bound, found.certificate
+        if found.bound > self.answer.bound or self.answer.proof is None:
+            self.answer.bound, self.answer.proof = found.bound, found.certificate
         self._report()
         return found
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from formulations.proof_tree import Fold as TreeFold
 from formulations.proof_tree import Sieve as TreeSieve
 from formulations.proof_tree import Split as TreeSplit
-from reorder_solver.core.proof import Leaf, RunsPart, Sieve, Split, Tree
+from reorder_solver.core.proof import Claim, Fold, Leaf, RunsPart, Sieve, Split, Tree
 
 if TYPE_CHECKING:
     from formulations.proof_tree import Tree as TourTree
@@ -23,7 +24,7 @@ def runs_part(sequence: Sequence, tree: TourTree, bound: int) -> RunsPart[int, t
     ----------
     sequence : Sequence
         Every access must be one row of it.
-    tree : Certificate, Split or Sieve
+    tree : Certificate, Split, Sieve or Fold
         Proves the tours' length.
     bound : int
     """
@@ -53,9 +54,22 @@ def _tree(tree: TourTree) -> Tree:
             made[id(case)] = Split(case.tail, case.head, apart, adjacent)
         elif isinstance(case, TreeSieve):
             made[id(case)] = Sieve(_leaf(case.certificate), made[id(case.rest)])
+        elif isinstance(case, TreeFold):
+            made[id(case)] = _fold(case)
         else:
             made[id(case)] = _leaf(case)
     return made[id(tree)]
+
+
+def _fold(fold: TreeFold) -> Fold:
+    behind, before = (
+        tuple(
+            tuple(Claim(claim.node, claim.value, _tree(claim.tree)) for claim in claims)
+            for claims in side
+        )
+        for side in (fold.behind, fold.before)
+    )
+    return Fold(fold.goal, behind, before, _tree(fold.core))
 
 
 def _leaf(certificate: Certificate) -> Leaf:
