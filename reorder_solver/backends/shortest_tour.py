@@ -113,7 +113,7 @@ class TourSolver:
             self._enumerate()
             return True
         self._search(0)
-        if self._is_proven:
+        if self._is_proven and self.answer.proof is not None:
             return True
         root = self._bound()
         if not self._is_proven:
