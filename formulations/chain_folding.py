@@ -23,7 +23,7 @@ R. Bellman, "Dynamic Programming", Princeton University Press 1957.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -65,12 +65,18 @@ class Chain:
         cuts in two must be in the core.
     core : tuple of int
         First and last group of the core, not all groups.
+    longest : int
+        No distance is larger.
     """
 
     distances: IntArray
     starts: IntArray
     closed: BoolArray
     core: tuple[int, int]
+    longest: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "longest", int(self.distances.max()))
 
     @property
     def groups(self) -> int:
@@ -92,11 +98,6 @@ class Chain:
         """Distances from the outside."""
         found: IntArray = self.distances[nodes, -1]
         return found
-
-    @property
-    def longest(self) -> int:
-        """No distance is larger."""
-        return int(self.distances.max())
 
     def stage(self, group: int, entry: int, away: IntArray, goal: int) -> Tours:
         """The tours for the value of one node, away from the core.
@@ -164,11 +165,9 @@ class Chain:
         found = np.column_stack([inside, *(sides if self.is_folded_behind else sides[::-1])])
         return np.unique(found[is_cut], axis=0)
 
-    def junction(self, group: int, edges: Edges | None) -> BoolArray:
-        """Which edges from `group` to the next one may be in a tour: of `edges`, or all."""
+    def junction(self, group: int, edges: Edges) -> BoolArray:
+        """Which edges from `group` to the next one are among `edges`."""
         left, right = self.nodes(group, group), self.nodes(group + 1, group + 1)
-        if edges is None:
-            return np.ones((left.size, right.size), dtype=np.bool_)
         allowed = np.zeros((left.size, right.size), dtype=np.bool_)
         tails, heads = edges.tails - left[0], edges.heads - right[0]
         is_here = (tails >= 0) & (tails < left.size) & (heads >= 0) & (heads < right.size)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Perturbations of a local search, times nodes.
 _KICKS = 20
+#: Edges that a local search tries from every node, if they are chosen by length.
+_NEIGHBOURS = 8
 #: New tours for a merger, and all tours in one.
 _TOURS = 6
 _MOST_TOURS = 18
@@ -104,6 +106,7 @@ class TourSolver:
         length = tour_length(self._distances, start)
         self.answer = TourAnswer(start, length, *(known or (0, None)))
         self._guided, self._extra = self._weighted()
+        self._candidates = None if known is None else self._nearest()
         self._first = start
         self._known: list[IntArray] = []
 
@@ -212,11 +215,22 @@ class TourSolver:
         return improve_tour(
             self._guided,
             start,
+            candidates=self._candidates,
             seed=seed,
             deadline_seconds=self._limit(),
             max_kicks=_KICKS * start.size,
             target=self.answer.bound + self._extra,
         )[0]
+
+    def _nearest(self) -> IntArray | None:
+        """The nearest nodes of each: found at once, and good enough where a bound leads the way."""
+        if self._guided is None:
+            return None
+        lengths = self._guided.copy()
+        np.fill_diagonal(lengths, np.iinfo(np.int64).max)
+        width = min(_NEIGHBOURS, lengths.shape[0] - 1)
+        near: IntArray = np.argsort(lengths, axis=1, kind="stable")[:, :width]
+        return near
 
     def _offer(self, tour: IntArray) -> None:
         length = tour_length(self._distances, tour)
