@@ -165,9 +165,11 @@ class Chain:
         found = np.column_stack([inside, *(sides if self.is_folded_behind else sides[::-1])])
         return np.unique(found[is_cut], axis=0)
 
-    def junction(self, group: int, edges: Edges) -> BoolArray:
-        """Which edges from `group` to the next one are among `edges`."""
+    def junction(self, group: int, edges: Edges | None) -> BoolArray:
+        """Which edges from `group` to the next one are among `edges`; None for all edges."""
         left, right = self.nodes(group, group), self.nodes(group + 1, group + 1)
+        if edges is None:
+            return np.ones((left.size, right.size), dtype=np.bool_)
         allowed = np.zeros((left.size, right.size), dtype=np.bool_)
         tails, heads = edges.tails - left[0], edges.heads - right[0]
         is_here = (tails >= 0) & (tails < left.size) & (heads >= 0) & (heads < right.size)

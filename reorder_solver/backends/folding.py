@@ -2,13 +2,16 @@
 
 Neighbouring tensors meet in one edge, so a chain of them can be folded from its ends
 (:mod:`formulations.chain_folding`): many small tours in place of a large one between many closed
-sets. The bound on the whole comes first. Only those edges between tensors are looked at that its
-sieve leaves below a goal; with the goal just above the bound these are few. If no tour below the
-goal is found the bound rises to it, and the next goal is farther away.
+sets. Long chains of small tensors are folded at once. For others the bound on the whole comes
+first. Then only those edges between tensors are looked at that its sieve leaves below a goal; with
+the goal just above the bound these are few. If no tour below the goal is found the bound rises to
+it, and the next goal is farther away.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import isinf
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,19 +20,25 @@ from formulations.chain_folding import Chain, choose_core, path_of
 from formulations.proof_tree import Fold, Sieve, sift
 from reorder_solver.backends.fold_stage import FoldStage, solve_path
 from reorder_solver.backends.shortest_tour import TourSolver
+from reorder_solver.core.limits import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from formulations.proof_tree import Edges
     from formulations.subtour import SubtourBound
+    from formulations.subtour_certificate import Certificate
     from reorder_solver.backends.concatenation import Sequence
     from reorder_solver.backends.shortest_tour import TourAnswer
-    from reorder_solver.core.limits import Deadline
     from reorder_solver.presolve.problem import IntArray
 
 #: Tensors of more classes are not folded.
 _MOST_NODES = 256
+#: Folding is quick if this times the nodes squared, times the tensors, is more than the sum of the
+#: folded tensors' classes to the third power.
+_PER_WHOLE = 0.02
+#: Seconds for each pair of nodes that are kept back to bound what could not be folded.
+_PER_PAIR = 2e-7
 #: Every Hamming tour has an even length.
 _STEP = 2
 #: How much farther each goal is from the bound.
@@ -39,7 +48,7 @@ _LARGEST = 2**49
 
 
 class ChainSolver(TourSolver):
-    """Solves one sequence; folds it where the first bound is not met.
+    """Solves one sequence; folds it if that is quick, or where the bound on the whole is not met.
 
     Parameters
     ----------
@@ -77,26 +86,48 @@ class ChainSolver(TourSolver):
         is_small = largest * self._distances.shape[0] <= _LARGEST
         return chain if core != (0, chain.groups - 1) and is_small else None
 
-    def _decompose(self, root: SubtourBound) -> None:
-        """Fold for one goal after the other, until the best tour is proven."""
+    def _decompose(self, root: SubtourBound | None) -> None:
+        if self._chain is None:
+            return
+        if root is None:
+            if _is_quick(self._chain):
+                self._fold(self._chain, None, self.answer.length)
+            return
         step = _STEP
-        while self._chain is not None and not self._is_proven and not self._deadline.expired:
+        while not self._is_proven and not self._deadline.expired:
             goal = min(self.answer.length, self.answer.bound + step)
-            edges, _ = sift(self._distances, root.certificate, _STEP, goal)
-            folding = Folding(self._chain, edges, goal, self._deadline, self._seed)
-            core = folding.run(self.answer.tour)
-            if core is None:
+            if not self._fold(self._chain, root.certificate, goal):
                 return
-            tour = folding.tour()
-            if tour is not None:
-                self._offer(tour)
-            bound = min(goal, core.bound)
-            if bound <= self.answer.bound:
-                return
-            self.answer.bound = bound
-            self.answer.proof = Sieve(root.certificate, folding.fold())
-            self._report()
             step *= _FARTHER
+
+    def _fold(self, chain: Chain, sieve: Certificate | None, goal: int) -> bool:
+        """Fold for a goal; whether that raised the bound."""
+        edges = None
+        if sieve is not None:
+            edges, _ = sift(self._distances, sieve, _STEP, goal)
+        folding = Folding(chain, edges, goal, self._deadline, self._seed)
+        core = folding.run(self.answer.tour)
+        if core is None:
+            return False
+        tour = folding.tour()
+        if tour is not None:
+            self._offer(tour)
+        bound = min(goal, core.bound)
+        if bound <= self.answer.bound:
+            return False
+        fold = folding.fold()
+        self.answer.bound = bound
+        self.answer.proof = fold if sieve is None else Sieve(sieve, fold)
+        self._report()
+        return True
+
+
+def _is_quick(chain: Chain) -> bool:
+    """Whether folding the chain takes less time than bounding the whole."""
+    sizes = np.diff(chain.starts).astype(np.float64)
+    sizes[chain.core[0] : chain.core[1] + 1] = 0.0
+    whole = float(chain.distances.shape[0]) ** 2 * chain.groups
+    return float((sizes**3).sum()) < _PER_WHOLE * whole
 
 
 class Folding:
@@ -105,8 +136,8 @@ class Folding:
     Parameters
     ----------
     chain : Chain
-    edges : Edges
-        Tours below the goal have no other edges between groups.
+    edges : Edges or None
+        Tours below the goal have no other edges between groups; None for all edges.
     goal : int
         Even.
     deadline : Deadline
@@ -119,13 +150,16 @@ class Folding:
     """
 
     def __init__(
-        self, chain: Chain, edges: Edges, goal: int, deadline: Deadline, seed: int
+        self, chain: Chain, edges: Edges | None, goal: int, deadline: Deadline, seed: int
     ) -> None:
         self.core: TourAnswer | None = None
         self._chain = chain
         self._edges = edges
         self._goal = goal
         self._deadline = deadline
+        left = deadline.remaining
+        reserve = _PER_PAIR * chain.distances.size
+        self._early = deadline if isinf(left) else Deadline(max(0.0, left - reserve))
         self._seed = seed
         self._behind: list[FoldStage] = []
         self._before: list[FoldStage] = []
@@ -140,10 +174,12 @@ class Folding:
         """
         chain = self._chain
         first, last = chain.core
-        behind = self._fold(range(chain.groups - 1, last, -1), self._behind)
-        before = None if behind is None else self._fold(range(first), self._before)
-        if behind is None or before is None:
+        behind, last = self._fold(range(chain.groups - 1, last, -1), self._behind)
+        before, first = self._fold(range(first), self._before)
+        if not (self._behind or self._before):
             return None
+        # If time ran out, what is left is the core.
+        chain = self._chain = replace(chain, core=(first, last))
         order = chain.in_sequence(start)
         nodes = chain.nodes(first, last)
         inner = order[(order >= nodes[0]) & (order <= nodes[-1])] - nodes[0]
@@ -152,35 +188,35 @@ class Folding:
         self.core = solve_path(tours, path, self._deadline, self._seed)
         return self.core
 
-    def _fold(self, groups: range, stages: list[FoldStage]) -> IntArray | None:
-        """Fold some groups, outermost first.
+    def _fold(self, groups: range, stages: list[FoldStage]) -> tuple[IntArray, int]:
+        """Fold some groups, outermost first, as many as time allows.
 
         Returns
         -------
-        ndarray of int64 or None
-            What they cost, by the core's node next to them; None if time ran out.
+        costs : ndarray of int64
+            What they cost, by node of the group that comes next.
+        group : int
+            That group.
         """
-        chain = self._chain
-        outermost = groups.start
-        costs = chain.outside(chain.nodes(outermost, outermost))
+        chain, near = self._chain, groups.start
+        costs = chain.outside(chain.nodes(near, near))
         for group in groups:
-            near = group + groups.step
-            allowed = chain.junction(min(group, near), self._edges)
+            allowed = chain.junction(min(group, group + groups.step), self._edges)
             stage = FoldStage(
                 chain,
                 group,
-                near,
+                group + groups.step,
                 costs,
-                allowed.T if near > group else allowed,
+                allowed.T if groups.step > 0 else allowed,
                 self._goal,
-                self._deadline,
+                self._early,
                 self._seed,
             )
             if not stage.run():
-                return None
+                break
             stages.append(stage)
-            costs = stage.costs
-        return costs
+            costs, near = stage.costs, group + groups.step
+        return costs, near
 
     def fold(self) -> Fold:
         """The proof of what is known of the core, given the edges."""

@@ -118,6 +118,9 @@ class TourSolver:
         self._search(0)
         if self._is_proven and self.answer.proof is not None:
             return True
+        self._decompose(None)
+        if self._is_proven and self.answer.proof is not None:
+            return True
         root = self._bound()
         if not self._is_proven:
             self._decompose(root)
@@ -132,8 +135,8 @@ class TourSolver:
     def _is_proven(self) -> bool:
         return self.answer.bound >= self.answer.length
 
-    def _decompose(self, root: SubtourBound) -> None:
-        """What a subclass knows to do where `root` is not met, before the search by cases."""
+    def _decompose(self, root: SubtourBound | None) -> None:
+        """What a subclass can do before the bound (None), and before the search by cases."""
 
     def _pursue(self, root: SubtourBound, turn: int) -> int:
         """Look for a tour as short as the bound, or raise that; the next turn, -1 to give up."""
