@@ -246,6 +246,7 @@ class TourSolver:
             self.answer.bound = max(self.answer.bound, bound)
             self._report()
 
+        known, proof = self.answer.bound, self.answer.proof
         limit = self._limit()
         if limit is not None:
             # What cannot be interrupted in it must not begin too late.
@@ -259,8 +260,9 @@ class TourSolver:
             time_limit=limit,
             report=rise,
         )
-        if found.bound > self.answer.bound or self.answer.proof is None:
-            self.answer.bound, self.answer.proof = found.bound, found.certificate
+        if proof is None or found.bound > known:
+            known, proof = found.bound, found.certificate
+        self.answer.bound, self.answer.proof = known, proof
         self._report()
         return found
 
