@@ -28,25 +28,54 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from formulations.proof_tree import change_ends
+from formulations.subtour_certificate import Certificate
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from formulations.cut_separation import BoolArray, IntArray
-    from formulations.proof_tree import Edges
+    from formulations.proof_tree import Edges, Tree
 
 
 class Tours(NamedTuple):
-    """Tours to be looked at by themselves.
+    """Tours through some nodes and two terminals, which come last and are neighbours.
 
     Attributes
     ----------
     distances : ndarray of int64, (nodes, nodes)
+        Those of each terminal from all nodes but the other terminal are less by its base.
     closed : ndarray of bool, (sets, nodes)
         Sets that tours leave just twice.
+    bases : tuple of int
+        Even. So much must be added to the lengths of tours.
     """
 
     distances: IntArray
     closed: BoolArray
+    bases: tuple[int, int]
+
+    def lifted(self, tree: Tree) -> Tree:
+        """A proof about the tours as they are, from one about `distances`."""
+        return change_ends(tree, self._lifted) if any(self.bases) else tree
+
+    def _lifted(self, certificate: Certificate) -> Certificate:
+        """With the bases in the numbers of the terminals and of the set of both.
+
+        The reduced costs of all edges stay as they are.
+        """
+        first, second = (base // 2 << certificate.exponent for base in self.bases)
+        nodes = certificate.nodes.copy()
+        nodes[-2] += first - second
+        nodes[-1] += second - first
+        pair = np.zeros((1, nodes.size), dtype=np.bool_)
+        pair[0, -2:] = True
+        return Certificate(
+            nodes,
+            np.append(certificate.sets, first + second),
+            np.concatenate([certificate.members, pair]),
+            certificate.exponent,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,10 +148,13 @@ class Chain:
             longer than the value by the entry's distance from the outside, so that they are even.
         """
         nodes = self.nodes(group, group)
-        towards = at_least(goal + self.longest + 2, self.outside(nodes))
+        # Most of the goal is for what comes beyond the group.
+        barrier = goal - int(away.min()) + self.longest + 2
+        towards = at_least(barrier, self.outside(nodes))
         towards[entry] = self.outside(nodes)[entry]
         none = np.zeros((0, nodes.size + 2), dtype=np.bool_)
-        return between_terminals(self.distances[np.ix_(nodes, nodes)], away, towards, none)
+        inner = self.distances[np.ix_(nodes, nodes)]
+        return between_terminals(inner, away, towards, none, (even_below(away), 0))
 
     def core_tours(self, behind: IntArray, before: IntArray, goal: int) -> Tours:
         """The tours through the core.
@@ -148,7 +180,8 @@ class Chain:
         at_start[: before.size] = before
         sides = (at_end, at_start) if self.is_folded_behind else (at_start, at_end)
         inner = self.distances[np.ix_(nodes, nodes)]
-        return between_terminals(inner, *sides, self._closed_in_core(nodes))
+        bases = even_below(sides[0]), even_below(sides[1])
+        return between_terminals(inner, *sides, self._closed_in_core(nodes), bases)
 
     @property
     def is_folded_behind(self) -> bool:
@@ -221,8 +254,13 @@ def at_least(goal: int, parities: IntArray) -> IntArray:
     return found
 
 
+def even_below(numbers: IntArray) -> int:
+    """The largest even number that is not above any of `numbers`."""
+    return int(numbers.min()) // 2 * 2
+
+
 def between_terminals(
-    inner: IntArray, first: IntArray, second: IntArray, closed: BoolArray
+    inner: IntArray, first: IntArray, second: IntArray, closed: BoolArray, bases: tuple[int, int]
 ) -> Tours:
     """Paths as tours: through some nodes and two terminals that are neighbours.
 
@@ -232,21 +270,20 @@ def between_terminals(
     first, second : ndarray of int64, (nodes,)
         Distances of the two terminals.
     closed : ndarray of bool, (sets, nodes + 2)
-
-    Returns
-    -------
-    Tours
-        The terminals come last; their distance is 0, and together they are a closed set.
+    bases : tuple of int
+        Even numbers that distances of terminals are less by in the result: what all tours have in
+        common does no good to linear programmes.
     """
     count = inner.shape[0]
     distances = np.zeros((count + 2, count + 2), dtype=np.int64)
     distances[:count, :count] = inner
-    distances[:count, count] = distances[count, :count] = first
-    distances[:count, count + 1] = distances[count + 1, :count] = second
+    distances[:count, count] = distances[count, :count] = first - bases[0]
+    distances[:count, count + 1] = distances[count + 1, :count] = second - bases[1]
     pair = np.zeros((1, count + 2), dtype=np.bool_)
     pair[0, count:] = True
     # Three nodes have but one tour.
-    return Tours(distances, np.concatenate([pair, closed]) if count > 1 else closed[:0])
+    closed = np.concatenate([pair, closed]) if count > 1 else closed[:0]
+    return Tours(distances, closed, bases)
 
 
 def path_of(tour: Sequence[int] | IntArray) -> IntArray:

@@ -35,6 +35,8 @@ from formulations.subtour_certificate import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from formulations.cut_separation import BoolArray, IntArray
 
 
@@ -110,6 +112,30 @@ class Fold:
 
 #: A proof; an end of it is a dual solution that reaches the goal.
 Tree: TypeAlias = Certificate | Split | Sieve | Fold
+
+
+def change_ends(tree: Tree, change: Callable[[Certificate], Certificate]) -> Tree:
+    """The same proof with other dual solutions; `tree` must be without folds."""
+    order: list[Tree] = []
+    waiting = [tree]
+    while waiting:
+        case = waiting.pop()
+        order.append(case)
+        if isinstance(case, Split):
+            waiting += [case.apart, case.adjacent]
+        elif isinstance(case, Sieve):
+            waiting.append(case.rest)
+    made: dict[int, Tree] = {}
+    for case in reversed(order):
+        if isinstance(case, Split):
+            parts = made[id(case.apart)], made[id(case.adjacent)]
+            made[id(case)] = Split(case.tail, case.head, *parts)
+        elif isinstance(case, Sieve):
+            made[id(case)] = Sieve(change(case.certificate), made[id(case.rest)])
+        else:
+            assert isinstance(case, Certificate)
+            made[id(case)] = change(case)
+    return made[id(tree)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -69,14 +69,17 @@ class FoldStage:
         self._deadline = deadline
         self._seed = seed
         self._own = chain.outside(chain.nodes(group, group))
+        # About tours without their bases.
         self._proven: dict[int, tuple[int, Tree]] = {}
+        self._base = sum(self._tours(0).bases)
         self._cross()
 
     @property
     def claims(self) -> tuple[Claim, ...]:
         """What was proven of every entry that is allowed."""
         return tuple(
-            Claim(entry, self._value(entry), tree) for entry, (_, tree) in self._proven.items()
+            Claim(entry, self._value(entry), self._tours(entry).lifted(tree))
+            for entry, (_, tree) in self._proven.items()
         )
 
     def run(self) -> bool:
@@ -115,7 +118,7 @@ class FoldStage:
 
     def _value(self, entry: int) -> int:
         most = int(at_least(self._goal, self._own[entry]))
-        return min(most, self._proven[entry][0] - int(self._own[entry]))
+        return min(most, self._base + self._proven[entry][0] - int(self._own[entry]))
 
     def _settle(self, entry: int) -> None:
         """Find the best path from an entry, and prove it unless time runs out."""
@@ -155,7 +158,7 @@ def solve_path(
     seed: int,
     known: tuple[int, Tree] | None = None,
 ) -> TourAnswer:
-    """Solve a small problem, as far as time allows.
+    """Solve a small problem, without its bases, as far as time allows.
 
     Parameters
     ----------

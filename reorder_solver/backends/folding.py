@@ -185,7 +185,12 @@ class Folding:
         inner = order[(order >= nodes[0]) & (order <= nodes[-1])] - nodes[0]
         path = inner[::-1] if chain.is_folded_behind else inner
         tours = chain.core_tours(behind, before, self._goal)
-        self.core = solve_path(tours, path, self._deadline, self._seed)
+        found = solve_path(tours, path, self._deadline, self._seed)
+        assert found.proof is not None
+        base, proof = sum(tours.bases), tours.lifted(found.proof)
+        self.core = replace(
+            found, length=base + found.length, bound=base + found.bound, proof=proof
+        )
         return self.core
 
     def _fold(self, groups: range, stages: list[FoldStage]) -> tuple[IntArray, int]:
