@@ -50,7 +50,7 @@ def check_fold(fold: Fold, tours: Tours, target: int, left: Left, check: Check) 
     if first > last or not (fold.before or fold.behind):
         raise VerificationError("the fold leaves no core, or folds nothing")
     if type(fold.goal) is not int or fold.goal < target:
-        raise VerificationError("the goal of the fold is below the length to be proven")
+        raise VerificationError(f"the goal of the fold is below {target}, which is needed")
     folding = _Folding(tours, fold.goal, left, check)
     behind = folding.away(range(len(tours.groups) - 1, last, -1), fold.behind)
     before = folding.away(range(first), fold.before)
@@ -110,7 +110,7 @@ class _Folding:
         is_left = self._left(nearer, nodes)
         entries = np.flatnonzero(is_left.any(axis=0)).tolist()
         if not values.keys() >= set(entries):
-            raise VerificationError("there is no claim of a node that tours may enter")
+            raise VerificationError("tours may enter at a node of which a claim is needed")
         lengths = self._tours.distances(
             slice(nearer.start, nearer.stop), slice(nodes.start, nodes.stop), pairs=False
         )
