@@ -60,18 +60,16 @@ class EntryBounds:
         self._lengths = lengths
         self._unit = max(1.0, float(lengths.max()) / _LARGEST_LENGTH)
         self._program = EdgeProgram(count, self._unit, tours.closed)
-        near = np.argpartition(
-            lengths[:-2, :-2] + np.diag(np.full(count - 2, np.iinfo(np.int64).max // 2)),
-            min(_NEIGHBOURS, count - 3) - 1,
-            axis=1,
-        )[:, :_NEIGHBOURS]
-        is_in = np.zeros((count, count), dtype=np.bool_)
-        is_in[np.repeat(np.arange(count - 2), near.shape[1]), near.ravel()] = True
-        is_in[:, -2:] = True
-        is_in |= is_in.T
-        self._is_in = np.zeros_like(is_in)
-        self._add(np.triu(is_in, 1))
-        self._open = -1
+        self._is_in = np.zeros((count, count), dtype=np.bool_)
+        self._add(np.triu(_first_edges(lengths), 1))
+        program = self._program
+        is_entry = (program.heads == count - 1) & (program.tails < count - 2)
+        self._edge_of = dict(
+            zip(program.tails[is_entry].tolist(), np.flatnonzero(is_entry).tolist(), strict=True)
+        )
+        for edge in self._edge_of.values():
+            program.fix(edge, 0.0)
+        self._open: int | None = None
 
     def _add(self, is_new: BoolArray) -> None:
         tails, heads = np.nonzero(is_new)
@@ -118,32 +116,38 @@ class EntryBounds:
         return best
 
     def _enter(self, entry: int) -> None:
-        """Fix the edges of the last terminal."""
-        program, last = self._program, self._lengths.shape[0] - 1
-        places = np.flatnonzero((program.heads == last) & (program.tails < last - 1))
-        for place in places.tolist():
-            node = int(program.tails[place])
-            if (self._open < 0 and node != entry) or node == self._open != entry:
-                program.fix(place, 0.0)
-            elif node == entry != self._open:
-                program.fix(place, None)
+        """Let the last terminal have its edge to `entry` and no other."""
+        if self._open is not None:
+            self._program.fix(self._edge_of[self._open], 0.0)
+        self._program.fix(self._edge_of[entry], None)
         self._open = entry
 
     def _priced(
         self, tours: Tours, solution: LinearSolution
     ) -> tuple[tuple[int, Certificate] | None, BoolArray]:
         """What a solution proves, and the edges that it lacks."""
-        none = np.zeros(self._is_in.shape, dtype=np.bool_)
+        missing = np.zeros(self._is_in.shape, dtype=np.bool_)
         certificate = make_certificate(
             tours.distances, solution.nodes, solution.cuts, self._program.members, self._n_closed
         )
         if certificate is None:
-            return None, none
+            return None, missing
         numerator = constant_part(tours.distances, certificate)
         limit = min(-1, -int(_TOLERANCE * self._unit * 2**certificate.exponent))
-        missing = none
         for first, costs in reduced_costs(tours.distances, certificate):
             numerator += negative_part(tours.distances.shape[0], costs)
             missing[first : first + costs.shape[0], first:] = costs < limit
         missing &= ~self._is_in
         return (round_up(numerator, certificate.exponent, 2), certificate), missing
+
+
+def _first_edges(lengths: IntArray) -> BoolArray:
+    """Those from every node to its nearest few and to the terminals."""
+    count = lengths.shape[0]
+    inner = lengths[:-2, :-2].copy()
+    np.fill_diagonal(inner, np.iinfo(np.int64).max)
+    near = np.argsort(inner, axis=1, kind="stable")[:, : min(_NEIGHBOURS, count - 3)]
+    found = np.zeros((count, count), dtype=np.bool_)
+    found[np.repeat(np.arange(count - 2), near.shape[1]), near.ravel()] = True
+    found[:, -2:] = True
+    return found | found.T
