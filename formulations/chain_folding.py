@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from formulations.proof_tree import change_ends
+from formulations.proof_tree import Sieve, Split, rebuilt
 from formulations.subtour_certificate import Certificate
 
 if TYPE_CHECKING:
@@ -56,8 +56,17 @@ class Tours(NamedTuple):
     bases: tuple[int, int]
 
     def lifted(self, tree: Tree) -> Tree:
-        """A proof about the tours as they are, from one about `distances`."""
-        return change_ends(tree, self._lifted) if any(self.bases) else tree
+        """A proof about the tours as they are, from one about `distances`; without folds."""
+        if not any(self.bases):
+            return tree
+
+        def end(certificate: Certificate) -> Tree:
+            return self._lifted(certificate)
+
+        def sieve(certificate: Certificate, rest: Tree) -> Tree:
+            return Sieve(self._lifted(certificate), rest)
+
+        return rebuilt(tree, end=end, split=Split, sieve=sieve, fold=lambda fold: fold)
 
     def _lifted(self, certificate: Certificate) -> Certificate:
         """With the bases in the numbers of the terminals and of the set of both.

@@ -17,7 +17,7 @@ Journal of the Operations Research Society of America 2 (1954) 393-410, DOI 10.1
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -113,9 +113,26 @@ class Fold:
 #: A proof; an end of it is a dual solution that reaches the goal.
 Tree: TypeAlias = Certificate | Split | Sieve | Fold
 
+#: What is made of a proof.
+Made = TypeVar("Made")
 
-def change_ends(tree: Tree, change: Callable[[Certificate], Certificate]) -> Tree:
-    """The same proof with other dual solutions; `tree` must be without folds."""
+
+def rebuilt(
+    tree: Tree,
+    *,
+    end: Callable[[Certificate], Made],
+    split: Callable[[int, int, Made, Made], Made],
+    sieve: Callable[[Certificate, Made], Made],
+    fold: Callable[[Fold], Made],
+) -> Made:
+    """Make something of a proof, from its ends upwards and without recursion.
+
+    Parameters
+    ----------
+    tree : Certificate, Split, Sieve or Fold
+    end, split, sieve, fold : callable
+        Make it of an entry, given what was made of what the entry holds. A fold is not gone into.
+    """
     order: list[Tree] = []
     waiting = [tree]
     while waiting:
@@ -125,16 +142,15 @@ def change_ends(tree: Tree, change: Callable[[Certificate], Certificate]) -> Tre
             waiting += [case.apart, case.adjacent]
         elif isinstance(case, Sieve):
             waiting.append(case.rest)
-    made: dict[int, Tree] = {}
+    made: dict[int, Made] = {}
     for case in reversed(order):
         if isinstance(case, Split):
             parts = made[id(case.apart)], made[id(case.adjacent)]
-            made[id(case)] = Split(case.tail, case.head, *parts)
+            made[id(case)] = split(case.tail, case.head, *parts)
         elif isinstance(case, Sieve):
-            made[id(case)] = Sieve(change(case.certificate), made[id(case.rest)])
+            made[id(case)] = sieve(case.certificate, made[id(case.rest)])
         else:
-            assert isinstance(case, Certificate)
-            made[id(case)] = change(case)
+            made[id(case)] = fold(case) if isinstance(case, Fold) else end(case)
     return made[id(tree)]
 
 

@@ -12,7 +12,7 @@ from tour_examples import hamming_distances, shortest_tour, tour_length
 
 from formulations.chain_folding import Chain, at_least, choose_core, even_below, path_of
 from formulations.entry_bounds import EntryBounds
-from formulations.proof_tree import Claim, Edges, Fold, Sieve, Split, change_ends, check_tree
+from formulations.proof_tree import Claim, Edges, Fold, Sieve, Split, check_tree, rebuilt
 from formulations.subtour import check_certificate, subtour_bound
 
 
@@ -167,16 +167,19 @@ def test_lifted_proofs_prove_the_bases_as_well():
         assert proven == found.bound + sum(tours.bases)
 
 
-def test_changing_all_dual_solutions_of_a_proof():
-    """Every one is changed, and the rest stays."""
-    distances = _chain(1, (2, 4), (0, 0)).distances
-    certificate = subtour_bound(distances).certificate
-    tree = Sieve(certificate, Split(0, 1, certificate, Sieve(certificate, certificate)))
-    seen = []
-    same = change_ends(tree, lambda each: seen.append(each) or each)
-    assert len(seen) == 4
-    assert (same.rest.tail, same.rest.head) == (0, 1)
-    assert same.rest.adjacent.rest is certificate
+def test_a_proof_is_rebuilt_from_its_ends():
+    """Every entry is met once what it holds is made."""
+    certificate = subtour_bound(_chain(1, (2, 4), (0, 0)).distances).certificate
+    fold = Fold(9, (), ((Claim(0, 1, certificate),),), certificate)
+    tree = Sieve(certificate, Split(0, 1, certificate, Sieve(certificate, fold)))
+    made = rebuilt(
+        tree,
+        end=lambda _: "end",
+        split=lambda tail, head, apart, adjacent: f"split {tail} {head} ({apart}, {adjacent})",
+        sieve=lambda _, rest: f"sieve ({rest})",
+        fold=lambda each: f"fold {each.goal}",
+    )
+    assert made == "sieve (split 0 1 (end, sieve (fold 9)))"
 
 
 def test_paths_of_tours():
