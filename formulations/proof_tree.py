@@ -17,7 +17,7 @@ Journal of the Operations Research Society of America 2 (1954) 393-410, DOI 10.1
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -35,6 +35,8 @@ from formulations.subtour_certificate import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from formulations.cut_separation import BoolArray, IntArray
 
 
@@ -68,8 +70,88 @@ class Sieve:
     rest: Tree
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Claim:
+    """In no tour in question is the part from `node` on, away from a core, below `value`.
+
+    See :mod:`formulations.chain_folding`.
+
+    Attributes
+    ----------
+    node : int
+        Where the tour enters a group from the core's side, by place in the group.
+    value : int
+    tree : Certificate, Split or Sieve
+        About the tours through the group and two terminals.
+    """
+
+    node: int
+    value: int
+    tree: Tree
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fold:
+    """A proof about the tours through a chain of groups.
+
+    Attributes
+    ----------
+    goal : int
+        Costs from here on were not told apart.
+    behind, before : tuple of tuple of Claim
+        For each group behind the core, from the last one on, and before it, from the first one on.
+    core : Certificate, Split or Sieve
+        About the tours through the core and two terminals.
+    """
+
+    goal: int
+    behind: tuple[tuple[Claim, ...], ...]
+    before: tuple[tuple[Claim, ...], ...]
+    core: Tree
+
+
 #: A proof; an end of it is a dual solution that reaches the goal.
-Tree: TypeAlias = Certificate | Split | Sieve
+Tree: TypeAlias = Certificate | Split | Sieve | Fold
+
+#: What is made of a proof.
+Made = TypeVar("Made")
+
+
+def rebuilt(
+    tree: Tree,
+    *,
+    end: Callable[[Certificate], Made],
+    split: Callable[[int, int, Made, Made], Made],
+    sieve: Callable[[Certificate, Made], Made],
+    fold: Callable[[Fold], Made],
+) -> Made:
+    """Make something of a proof, from its ends upwards and without recursion.
+
+    Parameters
+    ----------
+    tree : Certificate, Split, Sieve or Fold
+    end, split, sieve, fold : callable
+        Make it of an entry, given what was made of what the entry holds. A fold is not gone into.
+    """
+    order: list[Tree] = []
+    waiting = [tree]
+    while waiting:
+        case = waiting.pop()
+        order.append(case)
+        if isinstance(case, Split):
+            waiting += [case.apart, case.adjacent]
+        elif isinstance(case, Sieve):
+            waiting.append(case.rest)
+    made: dict[int, Made] = {}
+    for case in reversed(order):
+        if isinstance(case, Split):
+            parts = made[id(case.apart)], made[id(case.adjacent)]
+            made[id(case)] = split(case.tail, case.head, *parts)
+        elif isinstance(case, Sieve):
+            made[id(case)] = sieve(case.certificate, made[id(case.rest)])
+        else:
+            made[id(case)] = fold(case) if isinstance(case, Fold) else end(case)
+    return made[id(tree)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,7 +247,7 @@ def check_tree(
     distances : ndarray of int, (nodes, nodes)
         Symmetric, at least three nodes; the diagonal does not matter.
     tree : Certificate, Split or Sieve
-        Trusted in nothing.
+        Trusted in nothing. A fold is refused.
     goal : int
     step : int
         A divisor of the length of every tour, on the caller's word.
@@ -192,6 +274,8 @@ def check_tree(
         open_cases.append((tree, all_edges(count)))
     while open_cases:
         case, edges = open_cases.pop()
+        if isinstance(case, Fold):
+            raise ValueError("a fold is about a chain of groups, which are not known here")
         if isinstance(case, Split):
             place = _place(edges, case.tail, case.head)
             if place is None:

@@ -8,10 +8,22 @@ import numpy as np
 from hypothesis import strategies as st
 
 import reorder_solver as rs
-from reorder_solver.core.proof import ConstantPart, Leaf, Proof, RunsPart, Sieve, Split, ViewsPart
+from reorder_solver.core.proof import (
+    Claim,
+    ConstantPart,
+    Fold,
+    Leaf,
+    Proof,
+    RunsPart,
+    Sieve,
+    Split,
+    ViewsPart,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from reorder_solver.core.proof import Tree
 
 #: Ids that only a careful reader and writer get right.
 odd_ids = st.text(
@@ -201,9 +213,19 @@ def _runs_parts(
         st.integers(0, 256),
     )
     ends = st.integers(0, len(nodes))
+
+    def folds(inner: st.SearchStrategy[Tree]) -> st.SearchStrategy[Fold]:
+        claims = st.lists(st.builds(Claim, ends, numbers, inner), max_size=2).map(tuple)
+        stages = st.lists(claims, max_size=2).map(tuple)
+        return st.builds(Fold, st.integers(0, 10**40), stages, stages, inner)
+
     trees = st.recursive(
         leaves,
-        lambda inner: st.builds(Split, ends, ends, inner, inner) | st.builds(Sieve, leaves, inner),
+        lambda inner: (
+            st.builds(Split, ends, ends, inner, inner)
+            | st.builds(Sieve, leaves, inner)
+            | folds(inner)
+        ),
         max_leaves=4,
     )
     return RunsPart(draw(names), tensors, tuple(nodes), draw(trees), draw(bounds))

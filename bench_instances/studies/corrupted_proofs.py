@@ -1,7 +1,8 @@
 """Spoil true proofs in every way there is, and count how many the checker rejects.
 
 Instances are small and random. Their proofs are by turns those of the tests' own producers,
-which branch where there is no need, and of the package's backends. What is done to them, and why
+which branch where there is no need, of the package's backends, and of a backend that takes every
+chain of tensors apart. What is done to them, and why
 each is then certainly wrong, is in ``tests/proofs/corruptions.py`` and the modules it names.
 Exit code 1 if a spoiled proof is accepted, or a true one rejected.
 """
@@ -20,7 +21,7 @@ _TESTS = Path(__file__).resolve().parents[2] / "tests"
 sys.path[:0] = [str(_TESTS), str(_TESTS / "proofs")]
 
 from corruptions import CORRUPTIONS  # noqa: E402
-from proof_samples import corrupted, proven_samples  # noqa: E402
+from proof_samples import corrupted, folded_samples, proven_samples  # noqa: E402
 
 
 def is_accepted(instance: rs.Instance, result: rs.Result) -> bool:
@@ -42,6 +43,7 @@ def main() -> int:
     rejected: Counter[str] = Counter()
     accepted_true = 0
     sources = [proven_samples(arguments.seed, by_package=each) for each in (False, True)]
+    sources.append(folded_samples(arguments.seed))
     samples = islice(chain.from_iterable(zip(*sources, strict=True)), arguments.proofs)
     for number, proven in enumerate(samples):
         accepted_true += is_accepted(proven.instance, proven.result)

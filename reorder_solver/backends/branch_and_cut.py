@@ -3,9 +3,10 @@
 Tensors are laid end to end (:mod:`reorder_solver.backends.concatenation`), which makes the
 weighted runs half the length of a tour. Tours come from a local search; the bound from the subtour
 programme, rounded up to the next length that a tour can have: a multiple of twice the weights'
-common divisor. If these do not meet, tours of just the bound's length are looked for among the few
-edges that such a tour can have, by branch and cut; where there are none the bound rises by one
-step, and so on.
+common divisor. If these do not meet, several tensors are taken one by one
+(:mod:`reorder_solver.backends.folding`). Else tours of just the bound's length are looked for among
+the few edges that such a tour can have, by branch and cut; where there are none the bound rises by
+one step, and so on.
 
 References
 ----------
@@ -26,8 +27,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from reorder_solver.backends.base import Answer, Backend, Task
 from reorder_solver.backends.concatenation import Concatenations, run_weight
+from reorder_solver.backends.folding import ChainSolver
 from reorder_solver.backends.local_search import feasible_start
-from reorder_solver.backends.shortest_tour import TourSolver
 from reorder_solver.backends.tour_proof import runs_part
 from reorder_solver.core.prices import Objective
 from reorder_solver.core.result import StopReason
@@ -57,6 +58,8 @@ class SequenceBound(Backend):
     summary: ClassVar[str] = "bound on runs by sequences of tensors"
     objectives: ClassVar[frozenset[Objective]] = frozenset({Objective.RUNS})
     requires: ClassVar[tuple[str, ...]] = ("numba", "ortools")
+    #: What solves a sequence.
+    solver: ClassVar[type[ChainSolver]] = ChainSolver
 
     def supports(self, problem: Problem) -> str | None:
         """Refuse what is no question of runs alone, and what is too large."""
@@ -77,7 +80,7 @@ class SequenceBound(Backend):
         start = feasible_start(task.problem, task.start)
         if start is None:
             return Answer(None, stop_reason=StopReason.PROVEN, infeasible=True)
-        return _Solving(task, start).run()
+        return _Solving(task, start, self.solver).run()
 
 
 class BranchAndCut(SequenceBound):
@@ -98,8 +101,9 @@ class BranchAndCut(SequenceBound):
 class _Solving:
     """One call: sequence after sequence."""
 
-    def __init__(self, task: Task, start: Orders) -> None:
+    def __init__(self, task: Task, start: Orders, solver: type[ChainSolver]) -> None:
         self._task = task
+        self._kind = solver
         self._problem = task.problem
         self._model = Concatenations.of(task.problem)
         self._orders = start
@@ -130,19 +134,20 @@ class _Solving:
     def _bound(self) -> int:
         return max(0, sum(self._bounds))
 
-    def _solver(self, number: int, sequence: Sequence, deadline: Deadline) -> TourSolver:
+    def _solver(self, number: int, sequence: Sequence, deadline: Deadline) -> ChainSolver:
         def report() -> None:
             self._take(number, sequence, solver.answer)
             self._task.report(self._orders, self._bound)
 
-        solver = TourSolver(
-            sequence, sequence.tour(self._orders), deadline, self._task.seed, report
+        start = sequence.tour(self._orders)
+        solver = self._kind(
+            sequence, gcd(*sequence.weights), start, deadline, self._task.seed, report
         )
         return solver
 
     def _take(self, number: int, sequence: Sequence, answer: TourAnswer) -> None:
         """Take over a bound, and orders that are better."""
-        cost = answer.unit * answer.bound // 2 - sequence.first_runs
+        cost = gcd(*sequence.weights) * answer.bound // 2 - sequence.first_runs
         self._bounds[number] = max(self._bounds[number], cost)
         orders = list(self._orders)
         if sequence.fill(answer.tour, orders):

@@ -1,4 +1,4 @@
-"""The shortest tour through the nodes of a sequence of tensors: found, bounded, proven.
+"""The shortest tour, where all are even: found, bounded, proven.
 
 What is done in which turn depends on effort, not on time, so that the same seed gives the same
 answer unless the deadline ends it.
@@ -7,7 +7,7 @@ answer unless the deadline ends it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import gcd, isinf
+from math import isinf
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
     from formulations.cut_separation import BoolArray
     from formulations.proof_tree import Tree
-    from reorder_solver.backends.concatenation import Sequence
     from reorder_solver.core.limits import Deadline
     from reorder_solver.presolve.problem import IntArray
 
 #: Perturbations of a local search, times nodes.
 _KICKS = 20
+#: Edges that a local search tries from every node, if they are chosen by length.
+_NEIGHBOURS = 8
 #: New tours for a merger, and all tours in one.
 _TOURS = 6
 _MOST_TOURS = 18
@@ -46,7 +47,7 @@ _LARGEST = 2**60
 
 @dataclass(slots=True, eq=False)
 class TourAnswer:
-    """What is known of a sequence's tours; lengths are divided by `unit`.
+    """What is known of the tours.
 
     Attributes
     ----------
@@ -56,30 +57,31 @@ class TourAnswer:
         Of `tour`; and no tour is shorter than `bound`.
     proof : Tree or None
         Of `bound`.
-    unit : int
-        Common divisor of the weights.
     """
 
     tour: IntArray
     length: int
     bound: int
     proof: Tree | None
-    unit: int
 
 
 class TourSolver:
-    """Solves one sequence.
+    """Solves one problem.
 
     Parameters
     ----------
-    sequence : Sequence
-        Some weight must be positive.
+    distances : ndarray of int64, (nodes, nodes)
+        Symmetric, and every tour is even.
+    closed : ndarray of bool, (sets, nodes)
+        Only tours count that leave each of these sets just twice.
     start : ndarray of int64
         A tour that leaves all closed sets just twice.
     deadline : Deadline
     seed : int
     report : callable
         Called whenever `answer` got better.
+    known : (int, Tree), optional
+        A bound that is known already, and what proves it.
 
     Attributes
     ----------
@@ -88,21 +90,23 @@ class TourSolver:
 
     def __init__(
         self,
-        sequence: Sequence,
+        distances: IntArray,
+        closed: BoolArray,
         start: IntArray,
         deadline: Deadline,
         seed: int,
         report: Callable[[], None],
+        known: tuple[int, Tree] | None = None,
     ) -> None:
-        unit = gcd(*sequence.weights)
-        self._distances = sequence.distances(unit)
-        self._closed: BoolArray = sequence.closed
+        self._distances = distances
+        self._closed = closed
         self._deadline = deadline
         self._seed = seed
         self._report = report
         length = tour_length(self._distances, start)
-        self.answer = TourAnswer(start, length, 0, None, unit)
+        self.answer = TourAnswer(start, length, *(known or (0, None)))
         self._guided, self._extra = self._weighted()
+        self._candidates = None if known is None else self._nearest()
         self._first = start
         self._known: list[IntArray] = []
 
@@ -112,7 +116,14 @@ class TourSolver:
             self._enumerate()
             return True
         self._search(0)
+        if self._is_proven and self.answer.proof is not None:
+            return True
+        self._decompose(None)
+        if self.answer.proof is not None and (self._is_proven or self._deadline.expired):
+            return self._is_proven
         root = self._bound()
+        if not self._is_proven:
+            self._decompose(root)
         turn = 0
         while not self._is_proven and not self._deadline.expired:
             turn = self._pursue(root, turn)
@@ -123,6 +134,9 @@ class TourSolver:
     @property
     def _is_proven(self) -> bool:
         return self.answer.bound >= self.answer.length
+
+    def _decompose(self, root: SubtourBound | None) -> None:
+        """What a subclass can do before the bound (None), and before the search by cases."""
 
     def _pursue(self, root: SubtourBound, turn: int) -> int:
         """Look for a tour as short as the bound, or raise that; the next turn, -1 to give up."""
@@ -204,11 +218,22 @@ class TourSolver:
         return improve_tour(
             self._guided,
             start,
+            candidates=self._candidates,
             seed=seed,
             deadline_seconds=self._limit(),
             max_kicks=_KICKS * start.size,
             target=self.answer.bound + self._extra,
         )[0]
+
+    def _nearest(self) -> IntArray | None:
+        """The nearest nodes of each: found at once, and good enough where a bound leads the way."""
+        if self._guided is None:
+            return None
+        lengths = self._guided.copy()
+        np.fill_diagonal(lengths, np.iinfo(np.int64).max)
+        width = min(_NEIGHBOURS, lengths.shape[0] - 1)
+        near: IntArray = np.argsort(lengths, axis=1, kind="stable")[:, :width]
+        return near
 
     def _offer(self, tour: IntArray) -> None:
         length = tour_length(self._distances, tour)
@@ -221,6 +246,7 @@ class TourSolver:
             self.answer.bound = max(self.answer.bound, bound)
             self._report()
 
+        known, proof = self.answer.bound, self.answer.proof
         limit = self._limit()
         if limit is not None:
             # What cannot be interrupted in it must not begin too late.
@@ -234,7 +260,9 @@ class TourSolver:
             time_limit=limit,
             report=rise,
         )
-        self.answer.bound, self.answer.proof = found.bound, found.certificate
+        if proof is None or found.bound > known:
+            known, proof = found.bound, found.certificate
+        self.answer.bound, self.answer.proof = known, proof
         self._report()
         return found
 

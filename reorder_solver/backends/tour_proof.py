@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from formulations.proof_tree import Sieve as TreeSieve
-from formulations.proof_tree import Split as TreeSplit
-from reorder_solver.core.proof import Leaf, RunsPart, Sieve, Split, Tree
+from formulations.proof_tree import rebuilt
+from reorder_solver.core.proof import Claim, Fold, Leaf, RunsPart, Sieve, Split, Tree
 
 if TYPE_CHECKING:
+    from formulations.proof_tree import Fold as TourFold
     from formulations.proof_tree import Tree as TourTree
     from formulations.subtour_certificate import Certificate
     from reorder_solver.backends.concatenation import Sequence
@@ -23,7 +23,7 @@ def runs_part(sequence: Sequence, tree: TourTree, bound: int) -> RunsPart[int, t
     ----------
     sequence : Sequence
         Every access must be one row of it.
-    tree : Certificate, Split or Sieve
+    tree : Certificate, Split, Sieve or Fold
         Proves the tours' length.
     bound : int
     """
@@ -36,26 +36,26 @@ def runs_part(sequence: Sequence, tree: TourTree, bound: int) -> RunsPart[int, t
 
 
 def _tree(tree: TourTree) -> Tree:
-    """The same as plain values, from the ends upwards."""
-    order: list[TourTree] = []
-    waiting = [tree]
-    while waiting:
-        case = waiting.pop()
-        order.append(case)
-        if isinstance(case, TreeSplit):
-            waiting += [case.apart, case.adjacent]
-        elif isinstance(case, TreeSieve):
-            waiting.append(case.rest)
-    made: dict[int, Tree] = {}
-    for case in reversed(order):
-        if isinstance(case, TreeSplit):
-            apart, adjacent = made[id(case.apart)], made[id(case.adjacent)]
-            made[id(case)] = Split(case.tail, case.head, apart, adjacent)
-        elif isinstance(case, TreeSieve):
-            made[id(case)] = Sieve(_leaf(case.certificate), made[id(case.rest)])
-        else:
-            made[id(case)] = _leaf(case)
-    return made[id(tree)]
+    """The same as plain values."""
+
+    def end(certificate: Certificate) -> Tree:
+        return _leaf(certificate)
+
+    def sieve(certificate: Certificate, rest: Tree) -> Tree:
+        return Sieve(_leaf(certificate), rest)
+
+    return rebuilt(tree, end=end, split=Split, sieve=sieve, fold=_fold)
+
+
+def _fold(fold: TourFold) -> Fold:
+    behind, before = (
+        tuple(
+            tuple(Claim(claim.node, claim.value, _tree(claim.tree)) for claim in claims)
+            for claims in side
+        )
+        for side in (fold.behind, fold.before)
+    )
+    return Fold(fold.goal, behind, before, _tree(fold.core))
 
 
 def _leaf(certificate: Certificate) -> Leaf:

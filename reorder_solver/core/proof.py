@@ -108,7 +108,50 @@ class Sieve:
     rest: Tree
 
 
-Tree: TypeAlias = Leaf | Split | Sieve
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """In no tour in question is the part from a node on, away from the core, below a value.
+
+    Attributes
+    ----------
+    node : int
+        The node of a tensor (by place among those of the tensor) that is nearest to the core.
+    value : int
+        Of the path from there through the tensor, and on through all beyond it to the outside.
+    tree : Leaf, Split or Sieve
+        About the tours through the tensor's nodes and two terminals, the one away from the core
+        first.
+    """
+
+    node: int
+    value: int
+    tree: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """A chain of tensors taken apart: neighbours meet in just one edge.
+
+    Attributes
+    ----------
+    goal : int
+        Costs of this much and more are not told apart; at least the length that is to be proven.
+    behind : tuple of tuple of Claim
+        For each tensor behind the core, the last tensor first, its entries.
+    before : tuple of tuple of Claim
+        For each tensor before the core, the first tensor first.
+    core : Leaf, Split or Sieve
+        About the tours through the core's nodes and two terminals: behind and before, or before
+        and behind if no tensor is behind the core.
+    """
+
+    goal: int
+    behind: tuple[tuple[Claim, ...], ...]
+    before: tuple[tuple[Claim, ...], ...]
+    core: Tree
+
+
+Tree: TypeAlias = Leaf | Split | Sieve | Fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +171,7 @@ class RunsPart(Generic[A, N]):
         One channel for each class of channels that the same of these accesses want, tensor by
         tensor in the sequence `tensors`. The outside node (wanted by none) comes after them and
         is not listed.
-    tree : Leaf, Split or Sieve
+    tree : Leaf, Split, Sieve or Fold
         Every leaf at its end proves the bound on tours through all nodes, the edges split and
         sifted out above it given.
     bound : int

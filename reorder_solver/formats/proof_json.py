@@ -1,18 +1,29 @@
 """The field ``proof`` of the result format: proof to JSON values and back.
 
 A tree of cases is a flat list: every entry comes right before what it holds, a split before its
-case ``apart`` and that before ``adjacent``. So no depth of the tree is depth of the JSON text,
+case ``apart`` and that before ``adjacent``, a fold before its claims' trees and those before its
+core. So no depth of the tree is depth of the JSON text,
 and nothing here is recursive.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from reorder_solver.core.errors import InputError
-from reorder_solver.core.proof import ConstantPart, Leaf, Proof, RunsPart, Sieve, Split, ViewsPart
+from reorder_solver.core.proof import (
+    Claim,
+    ConstantPart,
+    Fold,
+    Leaf,
+    Proof,
+    RunsPart,
+    Sieve,
+    Split,
+    ViewsPart,
+)
 from reorder_solver.formats.instance_json import dumps, json_block
 from reorder_solver.formats.json_text import check_value
 from reorder_solver.formats.limits import (
@@ -33,6 +44,7 @@ if TYPE_CHECKING:
     from reorder_solver.formats.nodes import Node
 
 KINDS = ("views", "runs", "constant")
+ENTRIES = ("leaf", "sieve", "split", "fold")
 
 
 def proof_text(proof: Proof) -> str:
@@ -112,10 +124,23 @@ def _entries(tree: Tree) -> list[dict[str, Any]]:
         elif isinstance(one, Sieve):
             entries.append({"sieve": _leaf_fields(one.leaf)})
             left.append((one.rest, depth + 1))
+        elif isinstance(one, Fold):
+            entries.append({"fold": _fold_fields(one)})
+            claims = [claim for side in (one.behind, one.before) for each in side for claim in each]
+            held = [*(claim.tree for claim in claims), one.core]
+            left += [(tree, depth + 1) for tree in reversed(held)]
         else:
             entries.append({"split": [one.tail, one.head]})
             left += [(one.adjacent, depth + 1), (one.apart, depth + 1)]
     return entries
+
+
+def _fold_fields(fold: Fold) -> dict[str, Any]:
+    behind, before = (
+        [[[claim.node, claim.value] for claim in claims] for claims in side]
+        for side in (fold.behind, fold.before)
+    )
+    return {"goal": fold.goal, "behind": behind, "before": before}
 
 
 def _leaf_fields(leaf: Leaf) -> dict[str, Any]:
@@ -131,6 +156,28 @@ def _ranges(members: Iterable[int]) -> str:
     if (found[1:] == found[:-1]).any():
         raise InputError("a set names a member twice")
     return format_ranges(found)
+
+
+class _EmptyFold(NamedTuple):
+    """A fold whose trees are still to come; claims as (node, value)."""
+
+    goal: int
+    behind: list[list[tuple[int, int]]]
+    before: list[list[tuple[int, int]]]
+
+    @property
+    def held(self) -> int:
+        """How many trees: of every claim, and of the core."""
+        return 1 + sum(len(claims) for claims in (*self.behind, *self.before))
+
+    def filled(self, trees: list[Tree]) -> Fold:
+        """With its trees, in sequence."""
+        left = iter(trees)
+        behind, before = (
+            tuple(tuple(Claim(*claim, next(left)) for claim in claims) for claims in side)
+            for side in (self.behind, self.before)
+        )
+        return Fold(self.goal, behind, before, next(left))
 
 
 class _Reader:
@@ -183,38 +230,57 @@ class _Reader:
     def _tree(self, node: Node, count: int) -> Tree:
         """Put together from the end: what an entry holds is complete when it is met."""
         complete: list[tuple[Tree, int]] = []
-        for one in reversed(node.items()):
-            fields = one.fields((), ("leaf", "sieve", "split"))
+        entries = [(one, one.fields((), ENTRIES)) for one in node.items()]
+        # What a fold holds is about fewer nodes, and two terminals.
+        is_whole = not any("fold" in fields for _, fields in entries)
+        for one, fields in reversed(entries):
             if len(fields) != 1:
-                one.fail("must have one of the fields leaf, sieve, split")
-            if "leaf" in fields:
-                complete.append((self._leaf(fields["leaf"], count), 1))
+                one.fail(f"must have one of the fields {', '.join(ENTRIES)}")
+            ((kind, field),) = fields.items()
+            if kind == "leaf":
+                complete.append((self._leaf(field, count, is_whole=is_whole), 1))
                 continue
-            held = 1 if "sieve" in fields else 2
+            fold = self._fold(field, count) if kind == "fold" else None
+            held = {"sieve": 1, "split": 2}[kind] if fold is None else fold.held
             if len(complete) < held:
                 one.fail("the tree ends before this entry has what it holds")
             parts = [complete.pop() for _ in range(held)]
             depth = 1 + max(depth for _, depth in parts)
             one.at_most(depth, MAX_TREE_DEPTH, "levels of the tree")
-            if "sieve" in fields:
-                complete.append((Sieve(self._leaf(fields["sieve"], count), parts[0][0]), depth))
+            trees = [tree for tree, _ in parts]
+            if fold is not None:
+                complete.append((fold.filled(trees), depth))
+            elif kind == "sieve":
+                leaf = self._leaf(field, count, is_whole=is_whole)
+                complete.append((Sieve(leaf, trees[0]), depth))
             else:
-                tail, head = _pair(fields["split"])
+                tail, head = _pair(field)
                 ends = tail.integer(0, count), head.integer(0, count)
-                complete.append((Split(*ends, parts[0][0], parts[1][0]), depth))
+                complete.append((Split(*ends, trees[0], trees[1]), depth))
         if len(complete) != 1:
             node.fail("must be one tree" if complete else "must not be empty")
         return complete[0][0]
 
-    def _leaf(self, node: Node, count: int) -> Leaf:
+    def _fold(self, node: Node, count: int) -> _EmptyFold:
+        fields = node.fields(("goal", "behind", "before"))
+        behind, before = (
+            [[_claim(claim, count) for claim in claims.items()] for claims in fields[side].items()]
+            for side in ("behind", "before")
+        )
+        return _EmptyFold(fields["goal"].integer(), behind, before)
+
+    def _leaf(self, node: Node, count: int, *, is_whole: bool) -> Leaf:
         fields = node.fields(("exponent", "nodes", "sets"))
         numbers = fields["nodes"].signed_integers()
-        if len(numbers) != count + 1:
+        if is_whole and len(numbers) != count + 1:
             fields["nodes"].fail(f"must list {count + 1} integers, got {len(numbers)}")
+        if not 0 < len(numbers) <= count + 1:
+            fields["nodes"].fail(f"must list 1 to {count + 1} integers, got {len(numbers)}")
         sets: list[tuple[tuple[int, ...], int]] = []
         for one in fields["sets"].items():
             members, number = _pair(one)
-            sets.append((self._set(members, count), number.integer(minimum=None)))
+            chosen = self._set(members, len(numbers) - 1)
+            sets.append((chosen, number.integer(minimum=None)))
         exponent = fields["exponent"].integer(0, MAX_EXPONENT)
         return Leaf(tuple(numbers), tuple(sets), exponent)
 
@@ -237,6 +303,11 @@ class _Reader:
 def _names(node: Node, most: int = MAX_ACCESSES, what: str = "accesses") -> tuple[str, ...]:
     node.at_most(len(node.items()), most, what)
     return tuple(one.identifier() for one in node.items())
+
+
+def _claim(node: Node, count: int) -> tuple[int, int]:
+    place, value = _pair(node)
+    return place.integer(0, count), value.integer(minimum=None)
 
 
 def _pair(node: Node) -> tuple[Node, Node]:

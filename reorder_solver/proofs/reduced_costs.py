@@ -12,7 +12,10 @@ from reorder_solver.proofs.tours import SAFE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import numpy.typing as npt
+
     from reorder_solver.core.proof import Leaf
+    from reorder_solver.proofs.segments import Segment
     from reorder_solver.proofs.tours import IntArray, Numbers, Tours
 
 #: Numbers are over two to the power of this at most.
@@ -28,12 +31,12 @@ class DualSolution:
 
     Parameters
     ----------
-    tours : Tours
+    tours : Tours or Segment
     leaf : Leaf
 
     Attributes
     ----------
-    tours : Tours
+    tours : Tours or Segment
     exponent : int
     constant : int
         Twice the sum of all numbers.
@@ -52,7 +55,7 @@ class DualSolution:
         set that is not kept together.
     """
 
-    def __init__(self, tours: Tours, leaf: Leaf) -> None:
+    def __init__(self, tours: Tours | Segment, leaf: Leaf) -> None:
         self.tours = tours
         self.exponent = leaf.exponent
         if type(leaf.exponent) is not int or not 0 <= leaf.exponent <= MOST_EXPONENT:
@@ -111,13 +114,13 @@ class FreeEdges:
 
     Parameters
     ----------
-    tours : Tours
+    tours : Tours or Segment
     keys, lengths : ndarray, optional
         The edges as ``tail * count + head``, ascending, and their lengths; by default all.
     """
 
     def __init__(
-        self, tours: Tours, keys: IntArray | None = None, lengths: Numbers | None = None
+        self, tours: Tours | Segment, keys: IntArray | None = None, lengths: Numbers | None = None
     ) -> None:
         self._tours = tours
         self._keys = keys
@@ -130,6 +133,19 @@ class FreeEdges:
         key = edge[0] * self._tours.count + edge[1]
         place = int(np.searchsorted(self._keys, key))
         return place < self._keys.size and int(self._keys[place]) == key
+
+    def between(self, tails: range, heads: range) -> npt.NDArray[np.bool_]:
+        """Which edges from earlier nodes `tails` to later ones `heads` are among them."""
+        if self._keys is None:
+            return np.ones((len(tails), len(heads)), dtype=np.bool_)
+        found = np.zeros((len(tails), len(heads)), dtype=np.bool_)
+        begin, end = np.searchsorted(
+            self._keys, np.array([tails.start, tails.stop]) * self._tours.count
+        )
+        rows, columns = np.divmod(self._keys[begin:end], self._tours.count)
+        is_here = (columns >= heads.start) & (columns < heads.stop)
+        found[rows[is_here] - tails.start, columns[is_here] - heads.start] = True
+        return found
 
     def negative_part(self, duals: DualSolution) -> int:
         """The sum of the negative reduced costs."""

@@ -18,13 +18,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reorder_solver.core.errors import VerificationError
-from reorder_solver.core.proof import Leaf, Sieve, Split
+from reorder_solver.core.proof import Fold, Leaf, Sieve, Split
+from reorder_solver.proofs.folds import check_fold
 from reorder_solver.proofs.reduced_costs import DualSolution, FreeEdges
 from reorder_solver.proofs.tours import Tours
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from reorder_solver.core.proof import RunsPart, Tree
     from reorder_solver.proofs.groups import Groups
+    from reorder_solver.proofs.segments import Segment
 
 
 def check_runs(part: RunsPart[str, tuple[str, int]], groups: Groups, taken: set[int]) -> None:
@@ -59,7 +64,7 @@ class _Case:
 class _Walk:
     """From case to case, without recursion: a tree may be deep."""
 
-    def __init__(self, tours: Tours, target: int) -> None:
+    def __init__(self, tours: Tours | Segment, target: int) -> None:
         self._tours = tours
         self._target = target
         self._number = 0
@@ -74,6 +79,8 @@ class _Walk:
                     self._close(node, case)
                 elif isinstance(node, Sieve):
                     left.append((node.rest, self._sift(node.leaf, case)))
+                elif isinstance(node, Fold):
+                    self._fold(node, case)
                 else:
                     left += self._split(node, case)
             except VerificationError as error:
@@ -92,6 +99,24 @@ class _Walk:
         # Tours are even: what is longer than the target less 2 reaches the target.
         most = ((self._target - 2) << duals.exponent) - self._numerator(duals, case)
         return replace(case, free=case.free.sifted(duals, most))
+
+    def _fold(self, fold: Fold, case: _Case) -> None:
+        tours = self._tours
+        if not isinstance(tours, Tours):
+            raise VerificationError("a fold within a fold")
+
+        def left(nearer: range, nodes: range) -> npt.NDArray[np.bool_]:
+            tails, heads = sorted((nearer, nodes), key=lambda each: each.start)
+            found = case.free.between(tails, heads)
+            for tail, head in case.unused:
+                if tail in tails and head in heads:
+                    found[tail - tails.start, head - heads.start] = False
+            return found if tails is nearer else found.T
+
+        def check(segment: Segment, tree: Tree, target: int) -> None:
+            _Walk(segment, target).check(tree)
+
+        check_fold(fold, tours, self._target, left, check)
 
     def _split(self, split: Split, case: _Case) -> list[tuple[Tree, _Case]]:
         """The cases to look at; one is none of tours below the target if the edge is decided."""

@@ -8,6 +8,7 @@ nodes, as leaving some out makes no tour longer (the triangle inequality).
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import gcd
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -53,6 +54,10 @@ class Tours:
     unit : int
         The common divisor of the weights, 0 if all are 0. Distances are divided by it, so that
         every tour is even, and no more.
+    required : list of ndarray of bool
+        The nodes that required accesses want, of those that lie along the sequence.
+    groups : list of range
+        The nodes of each tensor that has any.
 
     Raises
     ------
@@ -86,11 +91,14 @@ class Tours:
         self.unit = gcd(*weights)
         self._weights = [weight // self.unit for weight in weights]
         self._wants = np.array(wants, dtype=np.bool_).reshape(len(wants), self.count).T
-        self._together = {
-            np.packbits(self._wanted(group)).tobytes()
+        self.required = [
+            self._wanted(group)
             for group in groups.all
             if group.required and group.size and self._is_along(group)
-        }
+        ]
+        self._together = {np.packbits(wanted).tobytes() for wanted in self.required}
+        borders = [0, *(np.flatnonzero(np.diff(self._tensors)) + 1).tolist(), self.count - 1]
+        self.groups = [range(*pair) for pair in pairwise(borders)]
 
     def _located(self, nodes: Sequence[tuple[str, int]]) -> tuple[IntArray, IntArray]:
         """Place in the sequence, and channel, of every node."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+import fold_corruptions as folds
 import part_corruptions as parts
 import runs_corruptions as runs
 import views_corruptions as views
@@ -67,5 +68,16 @@ CORRUPTIONS: dict[str, Corruption] = {
         runs.tensor_missing,
         runs.access_dropped,
         runs.access_twice,
+        folds.claim_value_raised,
+        folds.claim_value_lowered,
+        folds.claim_dropped,
+        folds.claim_of_another_node,
+        folds.claim_odd,
+        folds.claim_of_no_node,
+        folds.claim_twice,
+        folds.goal_of_fold_lowered,
+        folds.core_folded_away,
+        folds.fold_in_a_fold,
+        folds.stages_dropped,
     )
 }

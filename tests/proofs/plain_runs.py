@@ -10,7 +10,9 @@ from itertools import combinations
 from math import ceil, gcd
 from typing import TYPE_CHECKING
 
-from reorder_solver.core.proof import Leaf, Sieve
+from plain_folds import fold_holds
+
+from reorder_solver.core.proof import Fold, Leaf, Sieve
 
 if TYPE_CHECKING:
     import reorder_solver as rs
@@ -39,7 +41,8 @@ def is_proven(instance: rs.Instance, objective: rs.Objective, part: RunsPart) ->
     }
     firsts = sum(weight for name, weight in weights.items() if any(c for _, c in wanted[name]))
     target = 2 * ceil(Fraction(part.bound + firsts, unit))
-    return _holds(part.tree, lengths, len(nodes), target, {})
+    tensors = [tensor for tensor, _ in part.nodes]
+    return _holds(part.tree, lengths, len(nodes), target, {}, tensors)
 
 
 def _holds(
@@ -48,8 +51,12 @@ def _holds(
     count: int,
     target: int,
     known: dict[tuple[int, int], bool],
+    tensors: list[str],
 ) -> bool:
     """Whether `tree` proves `target`; `known` says which edges are in the tour and which not."""
+    if isinstance(tree, Fold):
+        out = {edge for edge, is_used in known.items() if not is_used}
+        return fold_holds(tree, tensors, lengths, target, out, _holds_alone)
     if isinstance(tree, Leaf):
         return _rounded(_value(tree, lengths, count, known)) >= target
     if isinstance(tree, Sieve):
@@ -60,13 +67,18 @@ def _holds(
             if edge not in known
             and _rounded(value + max(0, _reduced(tree.leaf, lengths, edge))) >= target
         }
-        return _holds(tree.rest, lengths, count, target, known | out)
+        return _holds(tree.rest, lengths, count, target, known | out, tensors)
     edge = min(tree.tail, tree.head), max(tree.tail, tree.head)
     return edge in lengths and all(
-        _holds(case, lengths, count, target, known | {edge: is_used})
+        _holds(case, lengths, count, target, known | {edge: is_used}, tensors)
         for case, is_used in ((tree.apart, False), (tree.adjacent, True))
         if known.get(edge, is_used) == is_used
     )
+
+
+def _holds_alone(tree: Tree, lengths: dict[tuple[int, int], int], count: int, target: int) -> bool:
+    """Without tensors, so without folds."""
+    return _holds(tree, lengths, count, target, {}, [])
 
 
 def _value(

@@ -6,17 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from corruptions import CORRUPTIONS
+from folding_backends import FoldsAtOnce, FoldsSieved
 from proof_instances import chain_instance
 from proof_producers import Proving
+from proof_trees import entries
 from proven import Proven
 from random_instances import random_instance
 
 import reorder_solver as rs
+from reorder_solver.core.proof import Fold, RunsPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reorder_solver.backends import Backend
+    from reorder_solver.core.proof import Proof
 
 #: How trees of cases begin.
 TREES = ((), ("split", "split"), ("sieve",), ("split", "sieve", "split"))
@@ -55,6 +59,23 @@ def proven_samples(first_seed: int = 0, *, by_package: bool = False) -> Iterator
         if result.cost and result.proof is not None and result.status is rs.Status.OPTIMAL:
             yield Proven(instance, result)
         seed += 1
+
+
+def folded_samples(first_seed: int = 0) -> Iterator[Proven]:
+    """The same for runs of tensors end to end that are taken apart."""
+    seed = first_seed
+    while True:
+        instance = chain_instance(np.random.default_rng([2, seed]))
+        backend = FoldsSieved() if seed % 3 else FoldsAtOnce()
+        result = rs.solve(instance, "runs", backend=backend, time_limit=None)
+        if result.cost and result.proof is not None and _is_folded(result.proof):
+            yield Proven(instance, result)
+        seed += 1
+
+
+def _is_folded(proof: Proof) -> bool:
+    trees = [part.tree for part in proof.parts if isinstance(part, RunsPart)]
+    return any(isinstance(node, Fold) for tree in trees for node in entries(tree))
 
 
 def corrupted(kind: str, proven: Proven, seed: int) -> rs.Result | None:

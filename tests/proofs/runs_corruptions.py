@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from proof_trees import changed_at, entries, located
 from proven import any_of
 
-from reorder_solver.core.proof import Leaf, RunsPart, Sieve, Split
+from reorder_solver.core.proof import Fold, Leaf, RunsPart, Sieve, Split
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -181,25 +182,8 @@ def _replaced(
     rng: np.random.Generator, tree: Tree, kind: type, change: Callable[[Any], Tree | None]
 ) -> Tree | None:
     """With one entry of a kind changed; None if there is none."""
-    places = _places(tree, kind, ())
-    return _changed_at(tree, any_of(rng, places), change) if places else None
-
-
-def _places(tree: Tree, kind: type, path: tuple[str, ...]) -> list[tuple[str, ...]]:
-    found = [path] if isinstance(tree, kind) else []
-    for name in ("leaf", "rest") if isinstance(tree, Sieve) else ("apart", "adjacent"):
-        if not isinstance(tree, Leaf):
-            found += _places(getattr(tree, name), kind, (*path, name))
-    return found
-
-
-def _changed_at(tree: Any, path: tuple[str, ...], change: Callable[[Any], Any]) -> Any:
-    if not path:
-        return change(tree)
-    inner = _changed_at(getattr(tree, path[0]), path[1:], change)
-    if inner is None or (path[0] == "leaf" and not isinstance(inner, Leaf)):
-        return None
-    return replace(tree, **{path[0]: inner})
+    places = [path for path, entry in located(tree) if isinstance(entry, kind)]
+    return changed_at(tree, any_of(rng, places), change) if places else None
 
 
 def negative_set(rng: np.random.Generator, proven: Proven) -> rs.Result | None:
@@ -208,6 +192,9 @@ def negative_set(rng: np.random.Generator, proven: Proven) -> rs.Result | None:
     if found is None or len(found[1].nodes) < 3:
         return None
     number, part = found
+    if any(isinstance(entry, Fold) for entry in entries(part.tree)):
+        # Its sets are of other nodes.
+        return None
     count = len(part.nodes)
     assert proven.result.layout is not None
     sequence = [

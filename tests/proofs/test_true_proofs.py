@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -13,14 +12,21 @@ from brute_force import brute_force
 from plain_runs import is_proven
 from proof_producers import Proving
 from proof_samples import proven_samples, solved
+from proof_trees import entries, with_leaves
 from proven import Proven
 
 import reorder_solver as rs
-from reorder_solver.core.proof import ConstantPart, Leaf, Proof, RunsPart, Sieve, Split, ViewsPart
+from reorder_solver.core.proof import (
+    ConstantPart,
+    Fold,
+    Leaf,
+    Proof,
+    RunsPart,
+    Sieve,
+    Split,
+    ViewsPart,
+)
 from reorder_solver.formats import result_from_json, result_to_json
-
-if TYPE_CHECKING:
-    from reorder_solver.core.proof import Tree
 
 
 @pytest.mark.parametrize("seed", range(0, 60, 20))
@@ -58,22 +64,31 @@ def _check_seeds(first: int, last: int) -> None:
 
 
 def test_samples_are_of_all_kinds(samples: list[Proven]) -> None:
-    """Views, runs, constants; leaves, splits and sieves; negative numbers; several tensors."""
+    """Views, runs, constants; all entries of trees; negative numbers; several tensors."""
     parts = [part for sample in samples for part in sample.parts]
     assert {type(part) for part in parts} == {ViewsPart, RunsPart, ConstantPart}
     trees = [part.tree for part in parts if isinstance(part, RunsPart)]
-    assert {type(tree) for tree in trees} == {Leaf, Split, Sieve}
-    leaves = [leaf for tree in trees for leaf in _leaves(tree)]
+    assert {type(tree) for tree in trees} == {Leaf, Split, Sieve, Fold}
+    leaves = [each for tree in trees for each in entries(tree) if isinstance(each, Leaf)]
     assert any(number < 0 for leaf in leaves for _, number in leaf.sets)
     assert any(len(part.tensors) > 1 for part in parts if isinstance(part, RunsPart))
 
 
-def _leaves(tree: Tree) -> list[Leaf]:
-    if isinstance(tree, Leaf):
-        return [tree]
-    if isinstance(tree, Sieve):
-        return [tree.leaf, *_leaves(tree.rest)]
-    return [*_leaves(tree.apart), *_leaves(tree.adjacent)]
+def test_folds_are_true(samples: list[Proven]) -> None:
+    """Chains are taken apart from either end and from both, and the bound is the optimum."""
+    shapes: Counter[tuple[bool, bool]] = Counter()
+    for sample in samples:
+        for part in sample.parts:
+            tree = part.tree if isinstance(part, RunsPart) else None
+            for entry in [] if tree is None else entries(tree):
+                if isinstance(entry, Fold):
+                    assert isinstance(part, RunsPart)
+                    assert is_proven(sample.instance, sample.result.objective, part)
+                    shapes[bool(entry.behind), bool(entry.before)] += 1
+        best = brute_force(sample.instance, sample.result.objective)
+        assert best is not None
+        assert best[0] == sample.result.lower_bound
+    assert shapes.keys() == {(True, False), (False, True), (True, True)}
 
 
 def test_proofs_survive_files(samples: list[Proven]) -> None:
@@ -129,7 +144,7 @@ def _compare_with_plain_loops(samples: list[Proven], seed: int) -> Counter[bool]
         for number, part in enumerate(sample.parts):
             if not isinstance(part, RunsPart):
                 continue
-            changed = replace(part, tree=_shaken(rng, part.tree))
+            changed = replace(part, tree=with_leaves(part.tree, lambda leaf: _shaken(rng, leaf)))
             step = max(1, part.bound // 5)
             for bound in (*range(0, part.bound + step, step), part.bound + 1):
                 claim = replace(changed, bound=bound)
@@ -144,19 +159,12 @@ def _compare_with_plain_loops(samples: list[Proven], seed: int) -> Counter[bool]
     return verdicts
 
 
-def _shaken(rng: np.random.Generator, tree: Tree) -> Tree:
+def _shaken(rng: np.random.Generator, leaf: Leaf) -> Leaf:
     """With numbers of nodes changed a little."""
-    if isinstance(tree, Split):
-        return replace(tree, apart=_shaken(rng, tree.apart), adjacent=_shaken(rng, tree.adjacent))
-    if isinstance(tree, Sieve):
-        leaf = _shaken(rng, tree.leaf)
-        assert isinstance(leaf, Leaf)
-        return Sieve(leaf, _shaken(rng, tree.rest))
-    changes = rng.integers(-(2**tree.exponent), 2**tree.exponent // 2, size=len(tree.nodes))
+    changes = rng.integers(-(2**leaf.exponent), 2**leaf.exponent // 2, size=len(leaf.nodes))
     changes[rng.random(changes.size) < 0.7] = 0
-    return replace(
-        tree, nodes=tuple(a + b for a, b in zip(tree.nodes, changes.tolist(), strict=True))
-    )
+    nodes = tuple(a + b for a, b in zip(leaf.nodes, changes.tolist(), strict=True))
+    return replace(leaf, nodes=nodes)
 
 
 def test_numbers_beyond_64_bits_are_exact(samples: list[Proven]) -> None:
@@ -165,7 +173,7 @@ def test_numbers_beyond_64_bits_are_exact(samples: list[Proven]) -> None:
     for sample in samples:
         for number, part in enumerate(sample.parts):
             if isinstance(part, RunsPart):
-                longer = replace(part, tree=_finer(part.tree, 100))
+                longer = replace(part, tree=with_leaves(part.tree, lambda leaf: _finer(leaf, 100)))
                 rs.check_proof(sample.instance, sample.with_part(number, longer))
                 more = replace(longer, bound=part.bound + 1)
                 with pytest.raises(rs.VerificationError):
@@ -174,19 +182,11 @@ def test_numbers_beyond_64_bits_are_exact(samples: list[Proven]) -> None:
     assert tested > 5
 
 
-def _finer(tree: Tree, digits: int) -> Tree:
-    if isinstance(tree, Split):
-        return replace(
-            tree, apart=_finer(tree.apart, digits), adjacent=_finer(tree.adjacent, digits)
-        )
-    if isinstance(tree, Sieve):
-        leaf = _finer(tree.leaf, digits)
-        assert isinstance(leaf, Leaf)
-        return Sieve(leaf, _finer(tree.rest, digits))
+def _finer(leaf: Leaf, digits: int) -> Leaf:
     return Leaf(
-        tuple(number << digits for number in tree.nodes),
-        tuple((members, number << digits) for members, number in tree.sets),
-        tree.exponent + digits,
+        tuple(number << digits for number in leaf.nodes),
+        tuple((members, number << digits) for members, number in leaf.sets),
+        leaf.exponent + digits,
     )
 
 

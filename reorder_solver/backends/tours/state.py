@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -148,6 +149,7 @@ def new_state(
     )
 
 
+@cache
 def reversal_table() -> npt.NDArray[int8]:
     """Fewest reversals between arrangements of up to four segments.
 
