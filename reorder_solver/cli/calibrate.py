@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +31,15 @@ from reorder_solver.core.errors import InputError
 from reorder_solver.core.prices import PRICE_ARITY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from reorder_solver.torch_adapter.prices import AccessSite, Calibration, Comparison
+    from reorder_solver.cli.models import Prepared
+    from reorder_solver.torch_adapter.prices import (
+        AccessSite,
+        Calibration,
+        Comparison,
+        TimingCache,
+    )
 
 _COLUMNS = (
     Column("access", "access", style="bold"),
@@ -51,6 +57,12 @@ _CHECK_COLUMNS = (
     number("span", "span"),
     number("predicted", "predicted ns"),
     number("measured", "measured ns"),
+)
+_EXPORT_COLUMNS = (
+    Column("export", "export", style="bold"),
+    number("whole_ms", "whole ms"),
+    number("predicted_ms", "predicted ms"),
+    number("measured_ms", "measured ms"),
 )
 #: What each coefficient of a price is multiplied with.
 _TERMS = {"gather": ("", "n"), "cat": ("", "n", "r"), "cover": ("(s-n)",), "split": ("(r-1)",)}
@@ -89,7 +101,11 @@ _TERMS = {"gather": ("", "n"), "cat": ("", "n", "r"), "cover": ("(s-n)",), "spli
     help="Where times are looked up and kept; else a file in the user's cache folder.",
 )
 @click.option("--no-cache", is_flag=True, help="Measure everything, and keep nothing.")
-@click.option("--check", is_flag=True, help="Compare with fresh measurements at other sizes.")
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Compare with fresh measurements at other sizes, and with the times of whole exports.",
+)
 @table_format
 def command(
     model: str,
@@ -119,11 +135,10 @@ def command(
         prepared = prepare(model, replace(pruning, batch=max(2, pruning.batch)), seed, shown.start)
         from reorder_solver.torch_adapter import prices
 
+        memory_format = "channels_last" if channels_last else "contiguous"
+        settings = {"threads": threads, "seed": seed, "budget_s": budget}
         found = prices.sites_of(
-            prepared.extraction,
-            batch=pruning.batch,
-            memory_format="channels_last" if channels_last else "contiguous",
-            threads=threads,
+            prepared.extraction, batch=pruning.batch, memory_format=memory_format, threads=threads
         )
         sites = {
             name: replace(site, dtype=dtype or site.dtype, device=device or site.device)
@@ -137,9 +152,12 @@ def command(
                 list(sites.values()), budget, kept, _said(shown.start, "timing")
             )
             spent = round(time.perf_counter() - begin, 3)
-            compared = None
+            compared, exports = None, []
             if check:
                 compared = prices.check_sites(calibrated, budget, _said(shown.start, "checking"))
+                if dtype is None and device is None:
+                    shown.start("timing exports")
+                    exports = _whole(prepared, pruning.batch, memory_format, kept, settings)
     rows = [_row(name, each) for name, each in zip(sites, calibrated, strict=True)]
     checks = _check_rows(list(sites), compared or [])
     correlations = _correlations(checks) if check else None
@@ -148,13 +166,37 @@ def command(
     elif form == "json":
         document = {"model": model, "seconds": spent, "sites": rows}
         print_json(
-            document | ({"checks": checks, "rank_correlation": correlations} if check else {})
+            document
+            | (
+                {"checks": checks, "rank_correlation": correlations, "exports": exports}
+                if check
+                else {}
+            )
         )
     else:
         _print(model, rows, calibrated, spent)
         if correlations is not None:
             _print_checks(checks, correlations)
+            _print_exports(exports)
     return 0
+
+
+def _whole(
+    prepared: Prepared,
+    batch: int,
+    memory_format: str,
+    cache: TimingCache,
+    settings: Mapping[str, Any],
+) -> list[Row]:
+    """What copies take in whole exports, predicted and measured."""
+    from reorder_solver.torch_adapter.sanity import compare_exports
+    from reorder_solver.torch_adapter.usage import Usage, called
+
+    usage = Usage(batch, memory_format)
+    inputs = called(prepared.inputs, usage)
+    with quiet():
+        found = compare_exports(prepared.extraction, inputs, usage, cache=cache, **settings)
+    return [asdict(one) for one in found]
 
 
 def _row(name: str, calibration: Calibration) -> Row:
@@ -247,6 +289,13 @@ def _print(
         f"site, {sum(kinds.values())} known before, {seconds(spent)}; prices in ns beyond a view"
     )
     print_table([_flat(row) for row in rows], _COLUMNS)
+
+
+def _print_exports(exports: Sequence[Row]) -> None:
+    if exports:
+        print_line("")
+        print_line("copies in whole exports: by prices, and beyond the time with free copies")
+        print_table(exports, _EXPORT_COLUMNS)
 
 
 def _print_checks(checks: Sequence[Row], correlations: dict[str, float | None]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.utils import _pytree as pytree
 
 from reorder_solver.torch_adapter.capture import as_arguments
 
@@ -32,6 +33,28 @@ class Usage:
     def is_last(self) -> bool:
         """True if the channels of images are innermost in memory."""
         return self.memory_format == "channels_last"
+
+
+def called(inputs: Any, usage: Usage) -> Any:
+    """Example inputs cut to the batch of a usage, and in its memory format.
+
+    Parameters
+    ----------
+    inputs : tensor, tuple of tensors, or mapping of str to tensor
+        With at least as many samples.
+    usage : Usage
+    """
+    batch = usage_of(inputs).batch
+
+    def one(leaf: Any) -> Any:
+        if not isinstance(leaf, torch.Tensor):
+            return leaf
+        if leaf.ndim and len(leaf) == batch:
+            leaf = leaf[: usage.batch]
+        is_last = usage.is_last and leaf.ndim == 4
+        return leaf.contiguous(memory_format=torch.channels_last) if is_last else leaf
+
+    return pytree.tree_map(one, inputs)
 
 
 def usage_of(example_inputs: Any, *, multiply: bool = True) -> Usage:

@@ -76,8 +76,9 @@ def test_no_cache_writes_nothing(run, tmp_path):
 def test_check_compares(run):
     """Every access has fresh points of each mode, and the last line ranks them."""
     result = run("calibrate", *SMALL, "--check")
-    last = result.stdout.splitlines()[-1]
-    assert last.startswith("rank correlation of predicted and measured: gather ")
+    ranked = "rank correlation of predicted and measured: gather "
+    assert sum(line.startswith(ranked) for line in result.stdout.splitlines()) == 1
+    assert result.stdout.splitlines()[-1].split()[0] == "optimal"
     document = json.loads(run("calibrate", *SMALL, "--check", "--format", "json").stdout)
     assert {row["access"] for row in document["checks"]} == {"stem", "first", "second", "head"}
     modes = {row["mode"] for row in document["checks"]}
@@ -85,6 +86,18 @@ def test_check_compares(run):
     assert list(document["rank_correlation"]) == ["gather", "cat", "cover", "split", "all"]
     for value in document["rank_correlation"].values():
         assert value is None or -1 <= value <= 1
+    assert [row["export"] for row in document["exports"]] == ["naive", "upscale", "optimal"]
+    assert all(row["predicted_ms"] >= 0 < row["whole_ms"] for row in document["exports"])
+
+
+def test_whole_exports_are_timed_as_they_are_called(run):
+    """One sample, or several in channels-last; not in a type that the model does not have."""
+    for arguments in (["--batch", "1"], ["--batch", "3", "--channels-last"]):
+        done = run("calibrate", *SMALL, "--check", "--format", "json", *arguments)
+        assert done.exit_code == 0, done.stderr
+        assert len(json.loads(done.stdout)["exports"]) == 3
+    other = run("calibrate", *SMALL, "--check", "--format", "json", "--dtype", "float64")
+    assert json.loads(other.stdout)["exports"] == []
 
 
 def test_damaged_cache_is_one_line(run, tmp_path):

@@ -111,3 +111,21 @@ def test_worker_of_its_own(study: Any, tmp_path: Path) -> None:
     assert study.main(arguments) == 0
     (row,) = json.loads(out.read_text())["rows"]
     assert (row["model"], row["batch"], row["rounds"]) == ("adapter_nets:Residual", 1, 3)
+
+
+def test_profile_adds_up(study: Any, capsys: Any) -> None:
+    """A row per export; what copies take is no more than everything."""
+    profile = importlib.import_module("export_profile")
+    small = ["adapter_nets:Residual", "--input-size", "8", "--rounds", "2", "--objective", "bytes"]
+    assert profile.main([*small, "--batch", "2", "--channels-last"]) == 0
+    assert capsys.readouterr().out.count("without copies") >= 3
+    arguments = profile.argparse.Namespace(batch=2, rounds=2)
+    settings = {"objective": "bytes", "score": "l2", "seed": 0, "time_limit": 5.0}
+    settings |= {"input_size": 8, "channels_last": False, "exports": list(profile.EXPORTS)}
+    job = {"model": "adapter_nets:Residual", "amount": 0.5, "settings": settings}
+    rows = profile.rows_of(job, arguments)
+    assert [row["export"] for row in rows] == list(profile.EXPORTS)
+    for row in rows:
+        assert row["ms"] == pytest.approx(sum(row[kind] for kind in (*profile.KINDS, profile.REST)))
+        assert 0 < row["floor"] <= 1
+        assert row["layers"] > 0

@@ -218,7 +218,16 @@ def test_random_networks_tells_failures(
 
 @pytest.mark.parametrize(
     "name",
-    ["export_latency", "limits", "networks", "peers", "proofs", "random_networks", "sharing"],
+    [
+        "export_latency",
+        "export_profile",
+        "limits",
+        "networks",
+        "peers",
+        "proofs",
+        "random_networks",
+        "sharing",
+    ],
 )
 def test_help(name: str) -> None:
     """Each study is a command that explains itself."""
