@@ -18,6 +18,7 @@ from reorder_solver.cli.output import (
     Column,
     Row,
     counted,
+    milliseconds,
     number,
     percent,
     print_csv,
@@ -60,9 +61,9 @@ _CHECK_COLUMNS = (
 )
 _EXPORT_COLUMNS = (
     Column("export", "export", style="bold"),
-    number("whole_ms", "whole ms"),
-    number("predicted_ms", "predicted ms"),
-    number("measured_ms", "measured ms"),
+    number("whole_ms", "whole ms", milliseconds),
+    number("predicted_ms", "predicted ms", milliseconds),
+    number("measured_ms", "measured ms", milliseconds),
 )
 #: What each coefficient of a price is multiplied with.
 _TERMS = {"gather": ("", "n"), "cat": ("", "n", "r"), "cover": ("(s-n)",), "split": ("(r-1)",)}

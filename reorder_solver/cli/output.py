@@ -40,6 +40,11 @@ def counted(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
+def milliseconds(value: object) -> str:
+    """To the microsecond."""
+    return f"{value:.3f}" if isinstance(value, int | float) else "-"
+
+
 def percent(value: object) -> str:
     """A ratio as a percentage."""
     return f"{value:.1%}" if isinstance(value, int | float) else "-"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from reorder_solver.torch_adapter.build import build
 from reorder_solver.torch_adapter.capture import capture
 from reorder_solver.torch_adapter.facts import Facts
@@ -69,6 +71,13 @@ class Extraction:
     def __repr__(self) -> str:
         size = f"{len(self.instance.tensors)} tensors, {len(self.instance.accesses)} accesses"
         return f"Extraction({self.name}: {size}, {len(self.pins)} pins)"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's parameters are; the CPU for a model without any."""
+        stored = self.captured.attributes.values()
+        tensors = (one for one in stored if isinstance(one, torch.Tensor))
+        return next((one.device for one in tensors), torch.device("cpu"))
 
     def transformed(
         self, transformations: Transformations | None, usage: Usage | None = None
