@@ -24,14 +24,14 @@ _WIDTH, _MORE = 4, 2
 def is_multiplied(node: fx.Node, usage: Usage) -> bool:
     """Whether a layer that is given a slice is written as a product of matrices.
 
-    That is a convolution with a kernel of one place, without padding and groups, that would copy
-    the slice.
+    That is a convolution with a kernel of one place, without padding, stride and groups, that
+    would copy the slice.
     """
     return usage.multiply and is_pointwise(node) and _share(node, usage, multiplied=False) > 0
 
 
 def is_pointwise(node: fx.Node) -> bool:
-    """Whether a node is a convolution that looks at one place at a time."""
+    """Whether a node is a convolution that looks at every place by itself."""
     if not operator_name(node).startswith(_CONVOLUTIONS):
         return False
     bound = bind(node)
@@ -39,12 +39,15 @@ def is_pointwise(node: fx.Node) -> bool:
     sizes = node.meta["val"].shape[2:]
     padding = bound["padding"]
     is_padded = any(padding) if isinstance(padding, list | tuple) else padding not in (0, "valid")
+    strides = bound["stride"]
+    is_strided = any(step != 1 for step in ([strides] if isinstance(strides, int) else strides))
     # Around a single place, "same" adds nothing.
     is_padded &= padding != "same"
     return (
         bound["groups"] == 1
         and all(int(size) == 1 for size in weight.shape[2:])
         and not is_padded
+        and not is_strided
         and all(isinstance(size, int) for size in sizes)
         and int(weight.shape[1]) > 0
     )
@@ -53,10 +56,9 @@ def is_pointwise(node: fx.Node) -> bool:
 def product(node: fx.Node, value: Any, weight: Any, bias: Any, *, is_last: bool) -> Any:
     """A pointwise convolution's result, computed as a product of matrices."""
     sizes = [int(size) for size in node.meta["val"].shape[2:]]
-    stride = _per_axis(bind(node)["stride"], len(sizes))
     # Only images have a memory format of their own.
     last = is_last and len(sizes) == 2
-    return multiply_slice(value, weight, bias, stride, sizes, is_last=last)
+    return multiply_slice(value, weight, bias, sizes, is_last=last)
 
 
 def copied_share(node: fx.Node | None, usage: Usage) -> float:
@@ -181,9 +183,8 @@ class _Alone(nn.Module):
         others = dict(trial.others)
         if not self._multiplied:
             return trial.target(**{trial.value: value}, **stored, **others)
-        stride = _per_axis(others["stride"], len(trial.sizes))
         weight, bias = stored["weight"], stored.get("bias")
-        return multiply_slice(value, weight, bias, stride, trial.outputs, is_last=self._is_last)
+        return multiply_slice(value, weight, bias, trial.outputs, is_last=self._is_last)
 
 
 @cache
@@ -198,8 +199,3 @@ def _copied(trial: _Trial, batch: int, *, is_last: bool, multiplied: bool) -> fl
         # Without a kernel for this type or these numbers there is nothing to be known.
         return 0.0
     return min(1.0, found.total * (_WIDTH + _MORE) / (_WIDTH * around.nbytes))
-
-
-def _per_axis(setting: Any, axes: int) -> tuple[int, ...]:
-    numbers = [setting] if isinstance(setting, int) else list(setting)
-    return tuple(numbers * axes if len(numbers) == 1 else numbers)

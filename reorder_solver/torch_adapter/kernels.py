@@ -41,21 +41,10 @@ def gather_rows(value: Any, axis: int, index: Any, inner: Sequence[int]) -> Any:
     return chosen if axis == last else chosen.movedim(-1, axis)
 
 
-def places_of(value: Any, stride: Sequence[int], *, is_last: bool) -> Any:
-    """What a pointwise convolution reads: channels last, or else all places on one axis.
-
-    With a stride in two directions, the latter is a copy of the places that count.
-    """
-    if any(step > 1 for step in stride):
-        value = value[(slice(None), slice(None), *(slice(None, None, step) for step in stride))]
-    return value.movedim(1, -1) if is_last else value.flatten(2)
-
-
 def multiply_slice(
     value: Any,
     weight: Any,
     bias: Any,
-    stride: Sequence[int],
     sizes: Sequence[int],
     *,
     is_last: bool,
@@ -63,17 +52,16 @@ def multiply_slice(
     """A convolution with a kernel of one place, as a product of matrices.
 
     Convolutions copy what is not contiguous, as a batch of slices is not; products of matrices
-    take rows or columns at any distance. With a stride, the places that count are copied.
+    take rows or columns at any distance. That is so without a stride only: with one, choosing the
+    places takes longer than the convolution's copy.
 
     Parameters
     ----------
     value : torch.Tensor, shape (batch, channels, ...)
     weight : torch.Tensor, shape (outputs, channels, 1, ...)
     bias : torch.Tensor or None, shape (outputs,)
-    stride : sequence of int
-        Per axis behind the channels.
     sizes : sequence of int
-        Of the result's axes behind the channels.
+        Of the axes behind the channels.
     is_last : bool
         True if channels are innermost in memory; they are then in the result, too.
 
@@ -81,11 +69,11 @@ def multiply_slice(
     -------
     torch.Tensor, shape (batch, outputs, *sizes)
     """
-    places = places_of(value, stride, is_last=is_last)
     matrix = weight.flatten(1)
     if is_last:
-        return F.linear(places, matrix, bias).movedim(-1, 1)
+        return F.linear(value.movedim(1, -1), matrix, bias).movedim(-1, 1)
     many = matrix.expand(value.size(0), -1, -1)
+    places = value.flatten(2)
     made = (
         torch.bmm(many, places) if bias is None else torch.baddbmm(bias.unsqueeze(1), many, places)
     )

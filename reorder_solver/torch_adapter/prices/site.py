@@ -119,9 +119,11 @@ class AccessSite:
             (f"no device to be timed: {shown(self.device)}", _is_device(self.device)),
             ("threads must be at least 1", self.threads >= 1),
             (
-                "only convolutions of single places, not padded, can be multiplied",
+                "only convolutions of single places, without padding and stride, can be multiplied",
                 not self.multiplied
-                or (bool(spatial) and set(self.kernel) == {1} and not any(self.padding)),
+                or (
+                    bool(spatial) and {*self.kernel, *self.stride} == {1} and not any(self.padding)
+                ),
             ),
         )
 

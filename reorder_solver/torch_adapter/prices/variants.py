@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from reorder_solver.core.prices import Mode
-from reorder_solver.torch_adapter.kernels import gather_rows, multiply_slice, places_of
+from reorder_solver.torch_adapter.kernels import gather_rows, multiply_slice
 from reorder_solver.torch_adapter.prices.site import MEMORY_FORMATS
 from reorder_solver.torch_adapter.traffic import copied_bytes
 
@@ -98,9 +98,6 @@ class Workbench:
             If the mode of the point does not copy: only ``view``, ``gather`` and ``cat`` do.
         """
         arrange = self._arranging(point)
-        if self._site.multiplied and point.mode is Mode.VIEW:
-            stride, is_last = self._site.stride, self._site.is_last
-            return lambda: places_of(arrange(), stride, is_last=is_last)
         if not self._is_copied_inside(point):
             return arrange
         form = self._format
@@ -138,7 +135,8 @@ class Workbench:
             return False
         if point.mode not in self._inside:
             arranged = self._arranging(point)()
-            found = copied_bytes(_Reading(self._operator(point.channels)), arranged)
+            operator = self._operator(point.channels, is_slice=point.mode is Mode.VIEW)
+            found = copied_bytes(_Reading(operator), arranged)
             self._inside[point.mode] = any(
                 each.kind == "hidden" and each.bytes == arranged.nbytes for each in found.copies
             )
@@ -212,12 +210,8 @@ class Workbench:
         convolution = _CONVOLUTIONS[site.operator]
         stride, padding, dilation = site.stride, site.padding, site.dilation
         if site.multiplied and is_slice:
-            spatial = zip(site.shape[2:], stride, strict=True)
-            sizes = [-(-size // step) for size, step in spatial]
-            is_last = site.is_last
-            return lambda value: multiply_slice(
-                value, weight, added, stride, sizes, is_last=is_last
-            )
+            sizes, is_last = site.shape[2:], site.is_last
+            return lambda value: multiply_slice(value, weight, added, sizes, is_last=is_last)
         return lambda value: convolution(value, weight, added, stride, padding, dilation)
 
     def _weight(self, width: int) -> torch.Tensor:
