@@ -51,6 +51,8 @@ EXCEPTIONS = (
         "bench --jobs 2 --store bench.db",
         "the whole bundled benchmark; tests/bench runs small ones",
     ),
+    Exception_("docs/export-latency.md", "export_latency.py", "times networks for many minutes"),
+    Exception_("docs/export-latency.md", "export_profile.py", "times networks for many minutes"),
     Exception_("docs/measuring.md", "reorder-solver calibrate", "measures for minutes", slow=True),
 )
 

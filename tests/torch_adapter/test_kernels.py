@@ -162,7 +162,7 @@ class Blocks(nn.Module):
 
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("batch", [1, 2, 5])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_no_more_is_copied_than_upscale_copies(form: str, batch: int, seed: int) -> None:
     """As seen by PyTorch itself, copies within operators included; and the result is right."""
     model, inputs = build(Blocks), image(batch).contiguous(memory_format=FORMATS[form])

@@ -21,7 +21,7 @@ from reorder_solver import torch_adapter as ta
 
 torch.set_num_threads(1)
 
-_FAST, _ALL = 90, 650
+_FAST, _ALL = 60, 650
 
 
 @pytest.mark.parametrize(
