@@ -23,6 +23,7 @@ import numpy as np
 from formulations.subtour import DISTANCE_LIMIT, subtour_bound
 from reorder_solver.backends.dynamic.prefix_table import Item, OutOfTimeError, PrefixTable
 from reorder_solver.backends.modes.slots import Found, IntArray, Runner, groups_of
+from reorder_solver.backends.modes.warm_up import kernels_ready
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from formulations.subtour import Certificate
     from reorder_solver.core.limits import Deadline
 
+_KERNELS = "reorder_solver.backends.modes.run_kernels"
 #: Up to so many classes the whole table is filled.
 _TABLE_CLASSES = 16
 #: A set of classes and a class have to fit a key.
@@ -142,6 +144,8 @@ class RunSearch:
             return Found(limit, None, is_exact=True)
         if len(self._signatures) > _MOST_CLASSES:
             return Found(min(limit, self._cost(found.bound)), None, is_exact=False)
+        if not kernels_ready("runs", _use_kernels, deadline):
+            return Found(min(limit, self._cost(found.bound)), None, is_exact=False)
         # Short tours are few: look for one as short as the bound, and raise it where there is none.
         for length in range(found.bound, target, 2):
             layers, is_complete = self._layers(found.certificate, length, deadline)
@@ -159,7 +163,7 @@ class RunSearch:
 
         And whether these are all of them.
         """
-        kernels: Any = import_module("reorder_solver.backends.modes.run_kernels")
+        kernels: Any = import_module(_KERNELS)
         potentials, sets, prices, constant = self._duals(certificate)
         count = len(self._signatures)
         keys = np.array(
@@ -252,3 +256,17 @@ class _Table:
         taken = np.flatnonzero(self.keys != -1)
         taken = taken[np.argsort(self.keys[taken], kind="stable")]
         return self.keys[taken], self.costs[taken]
+
+
+def _use_kernels() -> None:
+    """Expand one state, and move the table of its followers."""
+    kernels: Any = import_module(_KERNELS)
+    one, steps = np.zeros(1, dtype=np.int64), np.zeros((3, 3), dtype=np.int64)
+    table = _Table(kernels)
+    potentials = np.zeros(3, dtype=np.int64)
+    first = np.array([1 << _LAST_BITS], dtype=np.int64)
+    kernels.expand(
+        *(first, one, 0, 1, steps, potentials, one[:0], one[:0], 0),
+        *(_SHIFT, 1, table.keys, table.costs),
+    )
+    table.reserve(table.keys.size)
