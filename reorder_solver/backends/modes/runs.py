@@ -13,6 +13,7 @@ Computing 6 (1977) 67-75, DOI 10.1137/0206004.
 
 from __future__ import annotations
 
+from functools import cached_property
 from importlib import import_module
 from itertools import pairwise
 from math import gcd, inf
@@ -54,7 +55,7 @@ class RunSearch:
     ----------
     classes : int
     runners : sequence of Runner
-        Of positive price.
+        Of positive price; all runs of all classes together cost less than `LARGEST_TOTAL`.
     """
 
     def __init__(self, classes: int, runners: Sequence[Runner]) -> None:
@@ -64,16 +65,19 @@ class RunSearch:
         self._unit = gcd(*(each.run for each in runners)) or 1
         self._runs = [each.run // self._unit for each in runners]
         self._signatures = [key[1] for key in self._groups]
-        self._steps = self._distances()
         self._certificate: Certificate | None = None
 
-    def _distances(self) -> IntArray:
-        nodes = np.array([*self._signatures, 0], dtype=np.int64)
-        differ = nodes[:, None] ^ nodes[None, :]
-        return sum(
-            ((differ >> bit & 1) * run for bit, run in enumerate(self._runs)),
-            start=np.zeros((nodes.size, nodes.size), dtype=np.int64),
+    @cached_property
+    def _steps(self) -> IntArray:
+        """Weighted Hamming distances of the signatures, and last of the outside."""
+        wants = np.array(
+            [[each >> bit & 1 for bit in range(len(self._runs))] for each in [*self._signatures, 0]]
         )
+        # Sums of integers below 2**53: exact in floats.
+        columns, runs = wants.astype(np.float64), np.array(self._runs, dtype=np.float64)
+        shared = (columns * runs) @ columns.T
+        own = shared.diagonal()
+        return (own[:, None] + own[None, :] - 2.0 * shared).astype(np.int64)
 
     def _cost(self, length: int) -> int:
         """Price of a tour, or what a bound on tours says."""
