@@ -219,21 +219,42 @@ def test_warming_up_compiles_what_searches_use() -> None:
     assert [kernel.signatures for kernel in kernels] == compiled
 
 
-def test_nothing_is_cut_after_the_deadline_bug(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not a set is looked at, whether others were cut before or not."""
-    problem = _priced(6, 24, 4, 0)
+def _many(problem: Problem, *, is_one_tensor: bool) -> ManyAccesses:
     anatomy = Anatomy.of(problem)
-    options = [options_of(*each) for each in zip(problem.accesses, anatomy.shapes, strict=True)]
-    many = ManyAccesses(
+    return ManyAccesses(
         anatomy,
-        options,
+        [options_of(*each) for each in zip(problem.accesses, anatomy.shapes, strict=True)],
         lambda _order: None,
         problem.identity,
         offer_orders=lambda _orders: None,
-        is_one_tensor=True,
+        is_one_tensor=is_one_tensor,
     )
+
+
+@pytest.mark.parametrize("is_one_tensor", [True, False])
+def test_without_time_no_engine_is_loaded(
+    is_one_tensor: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What each access costs alone is said all the same."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a programme was begun")
+
+    for begun in ("Master", "LivelySets"):
+        monkeypatch.setattr(f"reorder_solver.backends.modes.many.{begun}", refuse)
+    bounds: list[int] = []
+    many = _many(_priced(6, 24, 4, 0), is_one_tensor=is_one_tensor)
+    assert not many.run(lambda: None, Deadline(0), bounds.append, threads=1, seed=0)
+    assert len(bounds) == 1
+
+
+def test_nothing_is_cut_after_the_deadline_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a set is looked at, whether others were cut before or not."""
+    problem = _priced(6, 24, 4, 0)
+    many = _many(problem, is_one_tensor=True)
     chosen = [
-        Chosen(next(option for option in each if not option.is_flat), 1, 0) for each in options
+        Chosen(next(option for option in options_of(*each) if not option.is_flat), 1, 0)
+        for each in zip(problem.accesses, Anatomy.of(problem).shapes, strict=True)
     ]
     looked: list[object] = []
     monkeypatch.setattr(many, "_cut_runs", lambda few, _: looked.append(few) or False)

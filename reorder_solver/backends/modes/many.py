@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -85,7 +85,6 @@ class ManyAccesses:
         self._offer_orders = offer_orders
         self._limit: Callable[[], int | None] = lambda: None
         self._regions = Regions(anatomy.problem)
-        self._master = Master(options, anatomy.shapes)
         self._is_one_tensor = is_one_tensor
         self._free = [
             number
@@ -105,6 +104,11 @@ class ManyAccesses:
         self._fit = ViewFit(self._problem)
         self._seen: dict[tuple[Term, ...], int] = {}
 
+    @cached_property
+    def _master(self) -> Master:
+        # Loads its engine, which nobody waits for without a use for it.
+        return Master(self._options, self._anatomy.shapes)
+
     def run(
         self,
         limit: Callable[[], int | None],
@@ -119,6 +123,8 @@ class ManyAccesses:
         report(sum(self._alone))
         if not self._is_one_tensor:
             return self._solve_lively(deadline, report, threads, seed)
+        if not deadline.remaining:
+            return False
         self._start(deadline)
         if self._solve_dolls(deadline.share(_GROUPS_SHARE), report):
             return True
@@ -157,6 +163,8 @@ class ManyAccesses:
         self, deadline: Deadline, report: Callable[[int], None], threads: int, seed: int
     ) -> bool:
         """Bound what accesses save, those of several tensors; whether that proves the best."""
+        if not deadline.remaining:
+            return False
         anatomy = self._anatomy
         items = [
             item
