@@ -11,7 +11,7 @@ from reorder_solver.core.errors import BackendContractError
 from reorder_solver.core.result import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from reorder_solver.core.limits import Deadline
     from reorder_solver.core.proof import ComponentPart
@@ -83,6 +83,18 @@ class Incumbent:
         return True
 
 
+def total_bound(incumbents: Sequence[Incumbent], constant: int) -> int | None:
+    """What all components cost at least, and `constant`; None if too little is known of them.
+
+    Prices are never negative, so a component of which nothing is known yet counts as free. That is
+    worth saying as soon as more than that is known of another.
+    """
+    known = [each.lower_bound for each in incumbents if each.lower_bound is not None]
+    if len(known) < len(incumbents) and not any(known):
+        return None
+    return constant + sum(known)
+
+
 def _check_orders(problem: Problem, orders: Orders) -> None:
     if len(orders) != len(problem.sizes):
         raise BackendContractError(f"{len(orders)} orders for {len(problem.sizes)} tensors")
@@ -131,10 +143,5 @@ class Watcher:
 
     @property
     def lower_bound(self) -> int | None:
-        """Proven bound over all components; None while one has none."""
-        total = self._constant
-        for each in self._incumbents:
-            if each.lower_bound is None:
-                return None
-            total += each.lower_bound
-        return total
+        """Proven bound over all components; see :func:`total_bound`."""
+        return total_bound(self._incumbents, self._constant)

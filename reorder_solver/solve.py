@@ -14,7 +14,7 @@ from reorder_solver.core.evaluate import evaluate
 from reorder_solver.core.limits import Deadline
 from reorder_solver.core.prices import Objective, as_integer
 from reorder_solver.core.result import Result, Status, StopReason
-from reorder_solver.incumbent import Incumbent, Watcher
+from reorder_solver.incumbent import Incumbent, Watcher, total_bound
 from reorder_solver.presolve import (
     Compiled,
     Component,
@@ -216,10 +216,7 @@ class _Run:
         warm_start: Layout | None,
     ) -> Result:
         solutions = [each.orders for each in incumbents if each.orders is not None]
-        bounds = [each.lower_bound for each in incumbents if each.lower_bound is not None]
-        bound = None
-        if len(bounds) == len(incumbents):
-            bound = reduced.constant.primary + sum(bounds)
+        bound = total_bound(incumbents, reduced.constant.primary)
         best: _Evaluated | None = None
         if len(solutions) == len(incumbents):
             layout = compiled.layout(reduced.lift(solutions))

@@ -131,6 +131,37 @@ def test_interrupt_keeps_what_was_reported(triangle: Instance) -> None:
     assert result.cost == 1
 
 
+def test_interrupt_keeps_the_bounds_of_components_done_bug() -> None:
+    """What was proven of one component bounds the whole, though nothing is known of the other."""
+    pairs = [(0, 1), (1, 2), (0, 2)]
+    accesses = [
+        Access(f"{tensor}{i}", [Part(tensor, pair)])
+        for tensor in ("x", "y")
+        for i, pair in enumerate(pairs)
+    ]
+    twice = Instance("twice", [Tensor("x", 3), Tensor("y", 3)], accesses)
+    seen: list[rs.Progress] = []
+
+    def script(bound: int | None) -> Callable[[Task], Answer]:
+        begun: list[Task] = []
+
+        def interrupted(task: Task) -> Answer:
+            begun.append(task)
+            task.report(task.problem.identity(), None)
+            if len(begun) > 1:
+                raise KeyboardInterrupt
+            return Answer(task.problem.identity(), bound)
+
+        return interrupted
+
+    result = _solve(twice, script(1), callback=seen.append)
+    rs.verify(twice, result)
+    assert (result.stop_reason, result.cost, result.lower_bound) == (StopReason.INTERRUPTED, 2, 1)
+    assert (seen[0].lower_bound, seen[-1].lower_bound) == (None, 1)
+    for nothing in (0, None):
+        assert _solve(twice, script(nothing)).lower_bound is None
+
+
 def test_constant_costs_are_in_cost_and_bound() -> None:
     """Accesses that no order can change count in both."""
     fixed = Instance(

@@ -49,7 +49,7 @@ _BACKENDS = {
     "copies": ("auto", "exact", "exact-pulp", "local_search", "greedy", "upscale"),
     "bytes": ("auto", "exact", "exact-pulp", "local_search", "greedy", "upscale"),
     "runs": ("auto", "branch-and-cut", "circuit", "betweenness", "local_search", "greedy"),
-    "latency": ("auto", "local_search", "subset-dp", "greedy"),
+    "latency": ("auto", "modes", "local_search", "subset-dp", "greedy"),
 }
 #: Shares of pairs that are interrupted, and that lose their children.
 _INTERRUPTED, _ROBBED = 0.3, 0.1
@@ -264,7 +264,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     add_output(parser)
     arguments = parser.parse_args(argv)
-    bundled = [NETWORKS, NETWORKS.parent / "generated", NETWORKS.parent / "tiny"]
+    bundled = [
+        NETWORKS,
+        NETWORKS.parent / "generated",
+        NETWORKS.parent / "tiny",
+        NETWORKS.parent / "residual",
+    ]
     files = instance_files([*bundled, *arguments.paths])
     rows = []
     with TemporaryDirectory() as folder:

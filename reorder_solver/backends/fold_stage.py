@@ -157,6 +157,8 @@ def solve_path(
     deadline: Deadline,
     seed: int,
     known: tuple[int, Tree] | None = None,
+    *,
+    bounds_first: bool = False,
 ) -> TourAnswer:
     """Solve a small problem, without its bases, as far as time allows.
 
@@ -169,8 +171,13 @@ def solve_path(
     seed : int
     known : (int, Tree), optional
         A bound that is known, and what proves it.
+    bounds_first : bool
+        See :class:`TourSolver`.
     """
     start = np.concatenate([[path.size], path, [path.size + 1]])
-    solver = TourSolver(tours.distances, tours.closed, start, deadline, seed, lambda: None, known)
+    solver = TourSolver(
+        *(tours.distances, tours.closed, start, deadline, seed, lambda: None, known),
+        bounds_first=bounds_first,
+    )
     solver.run()
     return solver.answer

@@ -185,7 +185,9 @@ class Folding:
         inner = order[(order >= nodes[0]) & (order <= nodes[-1])] - nodes[0]
         path = inner[::-1] if chain.is_folded_behind else inner
         tours = chain.core_tours(behind, before, self._goal)
-        found = solve_path(tours, path, self._deadline, self._seed)
+        # The time kept back is for a bound; the path has seen a local search as part of the whole.
+        is_cut = self._early.expired
+        found = solve_path(tours, path, self._deadline, self._seed, bounds_first=is_cut)
         assert found.proof is not None
         base, proof = sum(tours.bases), tours.lifted(found.proof)
         self.core = replace(

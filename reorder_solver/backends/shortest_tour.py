@@ -82,6 +82,8 @@ class TourSolver:
         Called whenever `answer` got better.
     known : (int, Tree), optional
         A bound that is known already, and what proves it.
+    bounds_first : bool
+        The local search comes after the bound, not before it.
 
     Attributes
     ----------
@@ -97,7 +99,10 @@ class TourSolver:
         seed: int,
         report: Callable[[], None],
         known: tuple[int, Tree] | None = None,
+        *,
+        bounds_first: bool = False,
     ) -> None:
+        self._bounds_first = bounds_first
         self._distances = distances
         self._closed = closed
         self._deadline = deadline
@@ -115,7 +120,8 @@ class TourSolver:
         if self._distances.shape[0] < 4:
             self._enumerate()
             return True
-        self._search(0)
+        if not self._bounds_first:
+            self._search(0)
         if self._is_proven and self.answer.proof is not None:
             return True
         self._decompose(None)

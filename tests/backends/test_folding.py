@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import inf
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from reorder_solver.core.limits import Deadline
 from reorder_solver.core.proof import Fold, RunsPart, Sieve
 
 if TYPE_CHECKING:
+    from formulations.subtour import SubtourBound
     from reorder_solver.backends.base import Answer, Task
 BACKENDS = (FoldsAtOnce(), FoldsSieved())
 
@@ -185,6 +186,60 @@ def test_what_was_folded_counts_when_time_is_out() -> None:
             rs.check_proof(instance, result)
             partial += bool(_folds(result)) and result.lower_bound < result.cost
     assert partial
+
+
+def test_what_a_cut_fold_leaves_is_bounded_before_it_is_searched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The time kept back is for the bound; a fold with time enough searches first."""
+    solve_path = folding.solve_path
+    bounds_first: list[bool] = []
+
+    def noted(*args: Any, **options: Any) -> Any:
+        bounds_first.append(options["bounds_first"])
+        return solve_path(*args, **options)
+
+    monkeypatch.setattr(folding, "solve_path", noted)
+    backend = _Limited()
+    for looks in range(2, 160, 6):
+        backend.looks = looks
+        rs.solve(dense_block(9, (12, 9, 9, 9, 9)), "runs", backend, time_limit=None)
+    assert True in bounds_first
+    bounds_first.clear()
+    rs.solve(dense_block(9, (12, 9, 9, 9, 9)), "runs", FoldsAtOnce(), time_limit=None)
+    assert bounds_first == [False]
+
+
+@pytest.mark.parametrize("bounds_first", [False, True])
+def test_local_search_before_or_after_the_bound(
+    bounds_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is the same, and proven."""
+    steps: list[str] = []
+    search, bound = TourSolver._search, TourSolver._bound
+
+    def noted_search(self: TourSolver, turn: int) -> None:
+        steps.append("search")
+        search(self, turn)
+
+    def noted_bound(self: TourSolver) -> SubtourBound:
+        steps.append("bound")
+        return bound(self)
+
+    monkeypatch.setattr(TourSolver, "_search", noted_search)
+    monkeypatch.setattr(TourSolver, "_bound", noted_bound)
+    rng = np.random.default_rng(9)
+    columns = rng.integers(0, 2, size=(30, 8))
+    columns[-1] = 0
+    distances = (columns[:, None] != columns[None, :]).sum(axis=2)
+    closed = np.zeros((0, 30), dtype=np.bool_)
+    solver = TourSolver(
+        *(distances, closed, np.arange(30), Deadline(None), 0, lambda: None),
+        bounds_first=bounds_first,
+    )
+    assert solver.run()
+    assert solver.answer.length == solver.answer.bound
+    assert steps[0] == ("bound" if bounds_first else "search")
 
 
 def test_a_long_chain_is_folded_at_once_by_branch_and_cut(monkeypatch: pytest.MonkeyPatch) -> None:

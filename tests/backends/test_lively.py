@@ -134,7 +134,7 @@ def test_limits_hold_for_all_layouts(seed: int) -> None:
                     for oracle in case.oracles:
                         if few in set(oracle.sets(lively)):
                             assert oracle.ask(few, FOREVER) >= total
-            for few, most in case.suffixes.groups():
+            for few, most in case.suffixes.groups(FOREVER):
                 assert sum(saved.get(each, 0) for each in few) <= most
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +14,15 @@ from random_instances import random_instance
 from reorder_solver import Access, Instance, Objective, Part, PriceList, StopReason, Tensor
 from reorder_solver.backends.base import Answer, Task
 from reorder_solver.backends.dynamic.anatomy import Anatomy
+from reorder_solver.backends.dynamic.prefix_table import OutOfTimeError
+from reorder_solver.backends.modes import cover_kernels, run_kernels, slot_kernels
 from reorder_solver.backends.modes import runs as runs_module
+from reorder_solver.backends.modes import single_cover as single_cover_module
+from reorder_solver.backends.modes import slots as slots_module
 from reorder_solver.backends.modes.backend import Modes
 from reorder_solver.backends.modes.groups import least_alone, least_together
 from reorder_solver.backends.modes.many import ManyAccesses
+from reorder_solver.backends.modes.master import Chosen
 from reorder_solver.backends.modes.options import Option, options_of
 from reorder_solver.backends.modes.regions import Regions
 from reorder_solver.backends.modes.runs import RunSearch
@@ -140,6 +146,124 @@ def test_run_search_finds_the_cheapest_order(
         assert found.bound == least == _price(found.order, [1] * classes, [], runners)
         at_least = search.run(least, NEVER)
         assert (at_least.bound, at_least.order, at_least.is_exact) == (least, None, True)
+
+
+def test_run_search_of_more_accesses_than_a_word_has_bits_bug() -> None:
+    """What wants a class does not fit 64 bits."""
+    rng = np.random.default_rng(73)
+    runners = _runners(rng, 6, 70)
+    found = RunSearch(6, runners).run(HIGH, NEVER)
+    assert found.order is not None
+    assert found.is_exact
+    assert found.bound == _least([1] * 6, [], runners)
+    assert found.bound == _price(found.order, [1] * 6, [], runners)
+
+
+def _not_ready(*_: object) -> bool:
+    return False
+
+
+@pytest.mark.parametrize("module", ["slots", "single_cover", "runs"])
+def test_without_time_to_compile_bounds_hold(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever kernels are missing, what is said of a tensor is true."""
+    monkeypatch.setattr(f"reorder_solver.backends.modes.{module}.kernels_ready", _not_ready)
+    monkeypatch.setattr(runs_module, "_TABLE_CLASSES", 1)
+    rng = np.random.default_rng(74)
+    undecided = 0
+    for _ in range(20):
+        classes = int(rng.integers(3, 7))
+        sizes = [int(size) for size in rng.integers(1, 6, size=classes)]
+        covers = [Cover(_some(rng, classes), int(rng.integers(1, 40))) for _ in range(2)]
+        runners = _runners(rng, classes, 3)
+        least_runs = _least([1] * classes, [], runners)
+        least_both = _least(sizes, covers, runners)
+        least_one = _least(sizes, covers[:1], runners)
+        assert least_runs is not None
+        assert least_both is not None
+        assert least_one is not None
+        for found, least in (
+            (RunSearch(classes, runners).run(HIGH, NEVER), least_runs),
+            (SlotSearch(sizes, covers, runners).run(HIGH, NEVER), least_both),
+        ):
+            assert found.bound == least if found.is_exact else found.bound <= least
+            undecided += not found.is_exact
+        assert SlotSearch(sizes, covers, runners).bound(HIGH) <= least_both
+        try:
+            found = SingleCover(sizes, covers[0], runners).run(HIGH, NEVER)
+        except OutOfTimeError:
+            undecided += 1
+        else:
+            assert (found.bound, found.is_exact) == (least_one, True)
+    assert undecided
+
+
+def test_warming_up_compiles_what_searches_use() -> None:
+    """Any search after it finds its kernels compiled for the types that it has."""
+    for module in (slots_module, single_cover_module, runs_module):
+        module._use_kernels()
+    kernels: list[Any] = [
+        *(slot_kernels.fill_rest, slot_kernels.fill_equal),
+        *(slot_kernels.bound_sequences, slot_kernels.search_sequence),
+        *(cover_kernels.fill_ways, cover_kernels.fill_left, cover_kernels.fill_right),
+        *(cover_kernels.combine, run_kernels.expand, run_kernels.move),
+    ]
+    compiled = [list(kernel.signatures) for kernel in kernels]
+    assert {len(each) for each in compiled} == {1}
+    rng = np.random.default_rng(75)
+    members = [frozenset(i for i in range(31) if (i + 1) >> bit & 1) for bit in range(5)]
+    RunSearch(31, [Runner(each, 4000) for each in members]).run(HIGH, NEVER)
+    for _ in range(5):
+        covers = [Cover(_some(rng, 6), None), Cover(_some(rng, 6), 7)]
+        SlotSearch([1, 2, 3, 4, 5, 6], covers, _runners(rng, 6, 2)).run(HIGH, NEVER)
+        SingleCover([1, 2, 3, 4, 5, 6], covers[1], _runners(rng, 6, 2)).run(HIGH, NEVER)
+    assert [kernel.signatures for kernel in kernels] == compiled
+
+
+def _many(problem: Problem, *, is_one_tensor: bool) -> ManyAccesses:
+    anatomy = Anatomy.of(problem)
+    return ManyAccesses(
+        anatomy,
+        [options_of(*each) for each in zip(problem.accesses, anatomy.shapes, strict=True)],
+        lambda _order: None,
+        problem.identity,
+        offer_orders=lambda _orders: None,
+        is_one_tensor=is_one_tensor,
+    )
+
+
+@pytest.mark.parametrize("is_one_tensor", [True, False])
+def test_without_time_no_engine_is_loaded(
+    is_one_tensor: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What each access costs alone is said all the same."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a programme was begun")
+
+    for begun in ("Master", "LivelySets"):
+        monkeypatch.setattr(f"reorder_solver.backends.modes.many.{begun}", refuse)
+    bounds: list[int] = []
+    many = _many(_priced(6, 24, 4, 0), is_one_tensor=is_one_tensor)
+    assert not many.run(lambda: None, Deadline(0), bounds.append, threads=1, seed=0)
+    assert len(bounds) == 1
+
+
+def test_nothing_is_cut_after_the_deadline_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a set is looked at, whether others were cut before or not."""
+    problem = _priced(6, 24, 4, 0)
+    many = _many(problem, is_one_tensor=True)
+    chosen = [
+        Chosen(next(option for option in options_of(*each) if not option.is_flat), 1, 0)
+        for each in zip(problem.accesses, Anatomy.of(problem).shapes, strict=True)
+    ]
+    looked: list[object] = []
+    monkeypatch.setattr(many, "_cut_runs", lambda few, _: looked.append(few) or False)
+    monkeypatch.setattr(many, "_cut_mixed", lambda few, *_: looked.append(few) or False)
+    monkeypatch.setattr(many, "_cut_exactly", lambda few, *_: looked.append(few) or False)
+    assert not many._cut(chosen, Deadline(0))
+    assert not looked
+    assert not many._cut(chosen, NEVER)
+    assert looked
 
 
 def test_all_regions_of_five_accesses() -> None:

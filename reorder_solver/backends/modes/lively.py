@@ -127,7 +127,7 @@ class LivelySets:
                 if few not in asked and not self._are_never(few):
                     asked.add(few)
                     self._take(few, oracle.ask(few, share))
-        self._grow_cliques()
+        self._grow_cliques(deadline)
 
     def _learn(self, lively: Few, deadline: Deadline, seconds: float) -> bool:
         """Ask about sets of the items chosen; whether anything new was asked."""
@@ -140,7 +140,7 @@ class LivelySets:
                 asked.add(few)
                 count += 1
                 self._take(few, oracle.ask(few, deadline))
-        self._grow_cliques()
+        self._grow_cliques(deadline)
         return count > 0
 
     def limit_accesses(self, accesses: Sequence[int], most: int) -> None:
@@ -183,12 +183,14 @@ class LivelySets:
             for each in combinations(few, size)
         )
 
-    def _grow_cliques(self) -> None:
+    def _grow_cliques(self, deadline: Deadline) -> None:
         """Sets of items of which no `k` are lively together: fewer than `k` of them are.
 
         Such a set says more than all its subsets of `k` do one by one.
         """
         for few in sorted(self._never - self._in_cliques):
+            if deadline.expired:
+                return
             self._in_cliques.add(few)
             size = len(few)
             if not 1 < size <= _CLIQUE_OF or any(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -85,7 +85,6 @@ class ManyAccesses:
         self._offer_orders = offer_orders
         self._limit: Callable[[], int | None] = lambda: None
         self._regions = Regions(anatomy.problem)
-        self._master = Master(options, anatomy.shapes)
         self._is_one_tensor = is_one_tensor
         self._free = [
             number
@@ -105,6 +104,11 @@ class ManyAccesses:
         self._fit = ViewFit(self._problem)
         self._seen: dict[tuple[Term, ...], int] = {}
 
+    @cached_property
+    def _master(self) -> Master:
+        # Loads its engine, which nobody waits for without a use for it.
+        return Master(self._options, self._anatomy.shapes)
+
     def run(
         self,
         limit: Callable[[], int | None],
@@ -119,6 +123,8 @@ class ManyAccesses:
         report(sum(self._alone))
         if not self._is_one_tensor:
             return self._solve_lively(deadline, report, threads, seed)
+        if not deadline.remaining:
+            return False
         self._start(deadline)
         if self._solve_dolls(deadline.share(_GROUPS_SHARE), report):
             return True
@@ -157,6 +163,8 @@ class ManyAccesses:
         self, deadline: Deadline, report: Callable[[int], None], threads: int, seed: int
     ) -> bool:
         """Bound what accesses save, those of several tensors; whether that proves the best."""
+        if not deadline.remaining:
+            return False
         anatomy = self._anatomy
         items = [
             item
@@ -179,7 +187,7 @@ class ManyAccesses:
         )
         for group, least in self._solve_together(deadline.share(_TOGETHER_SHARE), report):
             lively.limit_accesses(group, sum(tops[each] for each in group) - least)
-        for few, most in suffixes.groups():
+        for few, most in suffixes.groups(deadline):
             lively.limit(few, most)
 
         def saved() -> int:
@@ -298,12 +306,12 @@ class ManyAccesses:
         lively.sort(key=lambda number: (chosen[number].runs, number))
         added = 0
         for few in self._sets(lively):
-            if added >= _ROUND_CUTS or (added and deadline.expired):
+            if added >= _ROUND_CUTS or deadline.expired:
                 break
             added += self._cut_runs(few, chosen)
             if len(few) <= _LARGEST_SET:
-                added += self._cut_mixed(few, chosen)
-        if not added and len(lively) > 1:
+                added += self._cut_mixed(few, chosen, deadline)
+        if not added and len(lively) > 1 and not deadline.expired:
             added += self._cut_exactly(tuple(sorted(lively)), chosen, deadline)
         return added > 0
 
@@ -343,7 +351,9 @@ class ManyAccesses:
             self._seen[terms] = self._regions.least_runs(members) - len(members)
         return self._add_if_violated(terms, chosen)
 
-    def _cut_mixed(self, few: tuple[int, ...], chosen: Sequence[Chosen]) -> bool:
+    def _cut_mixed(
+        self, few: tuple[int, ...], chosen: Sequence[Chosen], deadline: Deadline
+    ) -> bool:
         """Runs and spans together, at their prices."""
         if not any(chosen[n].option.gap for n in few):
             return False
@@ -356,7 +366,7 @@ class ManyAccesses:
         if terms not in self._seen:
             vector = tuple(Option(0, run, gap, most_runs=1) for _, run, gap in terms)
             linear = Linear(self._sizes, [self._wanted[n] for n, _, _ in terms], vector)
-            self._seen[terms] = linear.bound(_END)
+            self._seen[terms] = linear.bound(_END, deadline)
         return self._add_if_violated(terms, chosen)
 
     def _add_if_violated(self, terms: tuple[Term, ...], chosen: Sequence[Chosen]) -> bool:

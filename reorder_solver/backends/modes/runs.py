@@ -13,6 +13,7 @@ Computing 6 (1977) 67-75, DOI 10.1137/0206004.
 
 from __future__ import annotations
 
+from functools import cached_property
 from importlib import import_module
 from itertools import pairwise
 from math import gcd, inf
@@ -23,6 +24,7 @@ import numpy as np
 from formulations.subtour import DISTANCE_LIMIT, subtour_bound
 from reorder_solver.backends.dynamic.prefix_table import Item, OutOfTimeError, PrefixTable
 from reorder_solver.backends.modes.slots import Found, IntArray, Runner, groups_of
+from reorder_solver.backends.modes.warm_up import kernels_ready
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from formulations.subtour import Certificate
     from reorder_solver.core.limits import Deadline
 
+_KERNELS = "reorder_solver.backends.modes.run_kernels"
 #: Up to so many classes the whole table is filled.
 _TABLE_CLASSES = 16
 #: A set of classes and a class have to fit a key.
@@ -52,7 +55,7 @@ class RunSearch:
     ----------
     classes : int
     runners : sequence of Runner
-        Of positive price.
+        Of positive price; all runs of all classes together cost less than `LARGEST_TOTAL`.
     """
 
     def __init__(self, classes: int, runners: Sequence[Runner]) -> None:
@@ -62,16 +65,19 @@ class RunSearch:
         self._unit = gcd(*(each.run for each in runners)) or 1
         self._runs = [each.run // self._unit for each in runners]
         self._signatures = [key[1] for key in self._groups]
-        self._steps = self._distances()
         self._certificate: Certificate | None = None
 
-    def _distances(self) -> IntArray:
-        nodes = np.array([*self._signatures, 0], dtype=np.int64)
-        differ = nodes[:, None] ^ nodes[None, :]
-        return sum(
-            ((differ >> bit & 1) * run for bit, run in enumerate(self._runs)),
-            start=np.zeros((nodes.size, nodes.size), dtype=np.int64),
+    @cached_property
+    def _steps(self) -> IntArray:
+        """Weighted Hamming distances of the signatures, and last of the outside."""
+        wants = np.array(
+            [[each >> bit & 1 for bit in range(len(self._runs))] for each in [*self._signatures, 0]]
         )
+        # Sums of integers below 2**53: exact in floats.
+        columns, runs = wants.astype(np.float64), np.array(self._runs, dtype=np.float64)
+        shared = (columns * runs) @ columns.T
+        own = shared.diagonal()
+        return (own[:, None] + own[None, :] - 2.0 * shared).astype(np.int64)
 
     def _cost(self, length: int) -> int:
         """Price of a tour, or what a bound on tours says."""
@@ -142,6 +148,8 @@ class RunSearch:
             return Found(limit, None, is_exact=True)
         if len(self._signatures) > _MOST_CLASSES:
             return Found(min(limit, self._cost(found.bound)), None, is_exact=False)
+        if not kernels_ready("runs", _use_kernels, deadline):
+            return Found(min(limit, self._cost(found.bound)), None, is_exact=False)
         # Short tours are few: look for one as short as the bound, and raise it where there is none.
         for length in range(found.bound, target, 2):
             layers, is_complete = self._layers(found.certificate, length, deadline)
@@ -159,7 +167,7 @@ class RunSearch:
 
         And whether these are all of them.
         """
-        kernels: Any = import_module("reorder_solver.backends.modes.run_kernels")
+        kernels: Any = import_module(_KERNELS)
         potentials, sets, prices, constant = self._duals(certificate)
         count = len(self._signatures)
         keys = np.array(
@@ -252,3 +260,17 @@ class _Table:
         taken = np.flatnonzero(self.keys != -1)
         taken = taken[np.argsort(self.keys[taken], kind="stable")]
         return self.keys[taken], self.costs[taken]
+
+
+def _use_kernels() -> None:
+    """Expand one state, and move the table of its followers."""
+    kernels: Any = import_module(_KERNELS)
+    one, steps = np.zeros(1, dtype=np.int64), np.zeros((3, 3), dtype=np.int64)
+    table = _Table(kernels)
+    potentials = np.zeros(3, dtype=np.int64)
+    first = np.array([1 << _LAST_BITS], dtype=np.int64)
+    kernels.expand(
+        *(first, one, 0, 1, steps, potentials, one[:0], one[:0], 0),
+        *(_SHIFT, 1, table.keys, table.costs),
+    )
+    table.reserve(table.keys.size)

@@ -14,12 +14,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reorder_solver.backends.dynamic.prefix_table import OutOfTimeError
-from reorder_solver.backends.modes.slots import Cover, Found, IntArray, Runner, groups_of
+from reorder_solver.backends.modes.slots import (
+    LARGEST_TOTAL,
+    Cover,
+    Found,
+    IntArray,
+    Runner,
+    groups_of,
+)
+from reorder_solver.backends.modes.warm_up import kernels_ready
+from reorder_solver.core.limits import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from reorder_solver.core.limits import Deadline
 
 #: Most runners: 16 signatures.
 MOST_RUNNERS = 4
@@ -74,6 +81,15 @@ class SingleCover:
         OutOfTimeError
             If the deadline passes.
         """
+        if not kernels_ready("single cover", _use_kernels, deadline):
+            raise OutOfTimeError
+        return self._run(limit, deadline)
+
+    def use_kernels(self) -> None:
+        """Search for anything, so that every kernel is compiled."""
+        self._run(LARGEST_TOTAL, Deadline(None))
+
+    def _run(self, limit: int, deadline: Deadline) -> Found:
         below = 2 * (limit + self._first)
         best: IntArray | None = None
         outer = self._ways(0, self._unwanted, deadline)
@@ -156,3 +172,7 @@ class SingleCover:
                 )
             visited = rest
         return path[::-1]
+
+
+def _use_kernels() -> None:
+    SingleCover([1, 1], Cover(frozenset({0}), 1), [Runner(frozenset({1}), 1)]).use_kernels()

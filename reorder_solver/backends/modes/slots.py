@@ -17,16 +17,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from math import factorial
+from math import factorial, isinf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from reorder_solver.backends.modes.warm_up import kernels_ready
+from reorder_solver.core.limits import Deadline
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from reorder_solver.core.limits import Deadline
 
 IntArray = npt.NDArray[np.int64]
 
@@ -34,6 +35,8 @@ IntArray = npt.NDArray[np.int64]
 MOST_COVERS = 7
 _MOST_SEQUENCES = 100_000
 _MOST_BEGINNINGS = 1_000_000
+#: Classes of beginnings that are looked at in a second, about.
+_PER_SECOND = 2e8
 #: Most runners that are bounded, searched or not.
 _MOST_RUNNERS = 7
 #: Most bits of a state: the pairs, and a signature.
@@ -153,7 +156,19 @@ class SlotSearch:
 
         What the deadline leaves no time for counts as free.
         """
-        self._limit, self._is_complete = limit, self._list(limit)
+        if not kernels_ready("slots", _use_kernels, deadline):
+            self._limit, self._is_complete = limit, False
+            self._bounds = np.zeros(0, dtype=np.int64)
+            return min(limit, 0)
+        return self._bound(limit, deadline)
+
+    def use_kernels(self) -> None:
+        """Search for anything, so that every kernel is compiled."""
+        self._bound(LARGEST_TOTAL, None)
+        self._run(LARGEST_TOTAL, Deadline(None))
+
+    def _bound(self, limit: int, deadline: Deadline | None) -> int:
+        self._limit, self._is_complete = limit, self._list(limit, deadline)
         self._bounds = np.zeros(self._sequences.shape[0], dtype=np.int64)
         if not self._is_complete:
             return min(limit, 0)
@@ -172,14 +187,18 @@ class SlotSearch:
             return limit
         return min(limit, self._halved(int(self._bounds.min())))
 
-    def _list(self, limit: int) -> bool:
-        """List the sequences that may cost less than `limit`; whether there was room for all."""
+    def _list(self, limit: int, deadline: Deadline | None) -> bool:
+        """List the sequences that may cost less than `limit`; whether all could be listed."""
         covers = len(self._covers)
         prices = np.zeros((1 << covers, self._wanted.size), dtype=np.int64)
         self._listing.fill_set_prices(self._wanted, self._charges, prices)
         room = np.zeros((min(_MOST_SEQUENCES, _sequences(covers)), 2 * covers), dtype=np.int64)
+        most = _MOST_BEGINNINGS
+        if deadline is not None and not isinf(deadline.remaining):
+            in_time = deadline.remaining * _PER_SECOND / max(1, self._wanted.size)
+            most = min(most, int(in_time))
         count = self._listing.list_sequences(
-            self._wanted, prices, covers, self._doubled(limit), _MOST_BEGINNINGS, room
+            self._wanted, prices, covers, self._doubled(limit), most, room
         )
         self._sequences = room[: max(count, 0)].copy()
         return bool(count >= 0)
@@ -191,6 +210,9 @@ class SlotSearch:
         """Search for the cheapest order that costs less than `limit`."""
         if self._bounds is None or limit > self._limit:
             self.bound(limit, deadline)
+        return self._run(limit, deadline)
+
+    def _run(self, limit: int, deadline: Deadline) -> Found:
         bounds = self._bounds
         assert bounds is not None
         if not self._is_complete:
@@ -341,3 +363,7 @@ def _sequences(covers: int) -> int:
     """How many sequences of openings and closings there are, mirror images counted once."""
     orders = factorial(2 * covers) + (factorial(covers) << covers)
     return (orders >> (covers + 1)) + 1
+
+
+def _use_kernels() -> None:
+    SlotSearch([1, 1], [Cover(frozenset({0}), 1)], [Runner(frozenset({1}), 1)]).use_kernels()

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reorder_solver.backends.modes.kernels import compile_kernel
+from reorder_solver.backends.modes.warm_up import kernels_ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -129,6 +130,12 @@ def by_wanted(wants: npt.NDArray[np.bool_], sizes: IntArray) -> IntArray:
     return found
 
 
+def _use_kernels() -> None:
+    one = np.ones(2, dtype=np.int64)
+    most_gained(one, one[:1], one[:1])
+    cheapest_openings(one, one[:1], 1, np.zeros(2, dtype=np.int64))
+
+
 class _Open(NamedTuple):
     """What an item wants of a tensor past whose end it goes on."""
 
@@ -168,9 +175,11 @@ class BySuffixes:
             for size in range(2, min(4, len(here)) + 1):
                 yield from combinations(here, size)
 
-    def ask(self, few: Few, _deadline: Deadline, /) -> int:
+    def ask(self, few: Few, deadline: Deadline, /) -> int:
         """What `few` save at most if all are lively; -1 if they never are."""
         most = sum(self._items[each].most for each in few)
+        if not kernels_ready("suffixes", _use_kernels, deadline):
+            return most
         for tensor, found in self._ends:
             if all(each in found for each in few):
                 sizes, prices, gains = self._arrays(few, tensor, found)
@@ -178,12 +187,19 @@ class BySuffixes:
                 most = min(most, int(gains.sum()) - int(paid))
         return max(-1, most)
 
-    def groups(self) -> Iterator[tuple[Few, int]]:
-        """Larger sets, and what each saves at most, however many of it are lively."""
+    def groups(self, deadline: Deadline) -> Iterator[tuple[Few, int]]:
+        """Larger sets, and what each saves at most, however many of it are lively.
+
+        As many as the deadline leaves time for.
+        """
+        if not kernels_ready("suffixes", _use_kernels, deadline):
+            return
         for tensor, found in self._ends:
             ranked = sorted(found, key=lambda each: (-self._items[each].most, each))
             step = MOST_OPEN // 2
             for begin in range(0, max(1, len(ranked) - step), step):
+                if deadline.expired:
+                    return
                 few = tuple(sorted(ranked[begin : begin + MOST_OPEN]))
                 yield few, int(most_gained(*self._arrays(few, tensor, found)))
 
