@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import fx, nn
 
+from reorder_solver.torch_adapter.errors import CaptureError
 from reorder_solver.torch_adapter.kernels import multiply_slice
 from reorder_solver.torch_adapter.schema import bind, operator_name
 from reorder_solver.torch_adapter.traffic import copied_bytes
@@ -84,7 +85,11 @@ def _share(node: fx.Node, usage: Usage, *, multiplied: bool) -> float:
     trial = _trial(node)
     if trial is None:
         return 0.0
-    return _copied(trial, min(usage.batch, 2), is_last=usage.is_last, multiplied=multiplied)
+    try:
+        return _copied(trial, min(usage.batch, 2), is_last=usage.is_last, multiplied=multiplied)
+    except (CaptureError, OSError):
+        # Nothing can be observed now, as while the caller records a trace; later it may be.
+        return 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,9 @@ class _Trial:
 def _trial(node: fx.Node) -> _Trial | None:
     """What to try; None if the operator needs more than a value and parameters."""
     if not isinstance(node.target, torch._ops.OpOverload):  # noqa: SLF001 - its only name
+        return None
+    if torch.Tag.nondeterministic_seeded in node.target.tags:
+        # A trial would change what the caller draws next.
         return None
     bound = bind(node)
     nodes = {name: one for name, one in bound.items() if isinstance(one, fx.Node)}
@@ -193,9 +201,14 @@ def _copied(trial: _Trial, batch: int, *, is_last: bool, multiplied: bool) -> fl
     around = torch.ones(shape, dtype=trial.dtype, device=trial.device)
     if is_last and around.ndim == 4:
         around = around.contiguous(memory_format=torch.channels_last)
+    if not around.nbytes:
+        return 0.0
     try:
-        found = copied_bytes(_Alone(trial, is_last=is_last, multiplied=multiplied), around)
-    except (RuntimeError, NotImplementedError, TypeError):
+        with torch.autocast(trial.device.type, enabled=False):
+            found = copied_bytes(_Alone(trial, is_last=is_last, multiplied=multiplied), around)
+    except (CaptureError, OSError):
+        raise
+    except Exception:  # operators fail with errors of no common base class
         # Without a kernel for this type or these numbers there is nothing to be known.
         return 0.0
     return min(1.0, found.total * (_WIDTH + _MORE) / (_WIDTH * around.nbytes))

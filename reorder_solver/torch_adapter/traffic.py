@@ -172,7 +172,7 @@ def copied_bytes(module: nn.Module, inputs: Any) -> Traffic:
     InputError
         If there is no tensor among the inputs.
     CaptureError
-        If PyTorch's trace cannot be read.
+        If PyTorch's trace cannot be read, or somebody else is recording one.
 
     Notes
     -----
@@ -271,6 +271,11 @@ def _observing(path: Path) -> Iterator[None]:
     """Record an execution trace in a file."""
     observer = ExecutionTraceObserver()
     observer.register_callback(str(path))
+    if not path.exists():
+        # PyTorch has one observer, and says that it is this one. Unregistered, it would be taken
+        # from whoever records, whose next call ends the process.
+        observer._registered = False  # noqa: SLF001 - there is no other way
+        raise CaptureError("PyTorch can record one execution trace, and is recording another")
     try:
         with _silent():
             observer.start()
