@@ -53,7 +53,8 @@ class KernelWriter:
         if axis != example.ndim - 1 and not (self._usage.is_last and is_image):
             return None
         inner = [size for number, size in enumerate(example.shape) if number not in (0, axis)]
-        return inner if all(isinstance(size, int) for size in inner) else None
+        # Rows of nothing have no number.
+        return inner if all(isinstance(size, int) and size > 0 for size in inner) else None
 
     def multiplies(self, node: fx.Node, read: fx.Node) -> bool:
         """Whether a layer had better multiply what it reads, since it would copy that slice."""
