@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -12,6 +13,11 @@ from torch import nn
 from reorder_solver import torch_adapter as ta
 from reorder_solver.torch_adapter.capture import capture
 from reorder_solver.torch_adapter.schema import operator_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Body = Callable[[torch.Tensor], Any]
 
 
 class Masked(nn.Module):
@@ -116,3 +122,116 @@ def test_what_is_no_constant_is_left_alone(net: type[nn.Module]) -> None:
     for batch in (1, 3):
         x = image(batch)
         torch.testing.assert_close(module(x), ta.masked(model, masks)(x))
+
+
+class Stem(nn.Module):
+    """Two convolutions with something between them."""
+
+    def __init__(self, body: Body) -> None:
+        super().__init__()
+        self.stem, self.head, self.body = conv(3, 8, 3), conv(8, 4), body
+
+    def forward(self, x: torch.Tensor) -> Any:
+        found = self.body(self.stem(x))
+        first, *others = found if isinstance(found, tuple) else (found,)
+        return (self.head(first), *others)
+
+
+def exported(body: Body) -> tuple[nn.Module, Any, list[str]]:
+    """The masked model, its export, and the names of what the export stores besides."""
+    model = Stem(body).eval()
+    masks = {"head": {"input": torch.arange(8) % 3 > 0}}
+    module: Any = ta.compact(model, image(), masks).module
+    stored = [name for name, _ in module.named_buffers() if name.startswith("constant_")]
+    return ta.masked(model, masks), module, stored
+
+
+def check(reference: nn.Module, module: Any) -> None:
+    """The same results, of the same types, call after call, whatever is done with them."""
+    for batch in (1, 3, 3):
+        x = image(batch)
+        for found, wanted in zip(module(x), reference(x), strict=True):
+            assert found.dtype == wanted.dtype
+            torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+            with torch.no_grad():
+                found.fill_(1)
+
+
+def filled(mask: torch.Tensor, number: float = 0.5) -> torch.Tensor:
+    """A part of a tensor written to."""
+    mask[..., 2:5] = number
+    return mask
+
+
+def deep(y: torch.Tensor) -> torch.Tensor:
+    """A mask of five axes."""
+    return filled(y.new_zeros((1, 1, 4, 4, 8)))
+
+
+def by_blocks(y: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    return (y.unflatten(2, (2, 4)) * mask).flatten(2, 3)
+
+
+def written_between(y: torch.Tensor) -> torch.Tensor:
+    """A list of tensors is written to."""
+    mask = filled(y.new_zeros((8,)))
+    y = y * mask
+    torch._foreach_add_([mask], 1.0)
+    return y * mask
+
+
+NOT_STORED: dict[str, Body] = {
+    "a result of the model": lambda y: (y, filled(y.new_zeros((8,)))),
+    "a view that is a result": lambda y: (y, filled(y.new_zeros((8,))).expand(y.shape[0], 8)),
+    "a result that keeps its type": lambda y: (y, 2 * filled(torch.zeros(8))),
+    "what decides the type of a result": lambda y: (
+        y,
+        filled(torch.zeros(8)) * torch.arange(8) * y.shape[0],
+    ),
+    "a number": lambda y: y * filled(y.new_zeros((8,))).sum().item(),
+    "five axes": lambda y: by_blocks(y, deep(y)[:, :, :2].clone()),
+    "five axes themselves": lambda y: by_blocks(y, filled(y.new_zeros((1, 1, 2, 4, 8)))),
+    "several results of five axes": lambda y: by_blocks(y, sum(deep(y).chunk(2, 2))),
+    "what depends on the batch": lambda y: (
+        y * filled(y.new_zeros((8,))).expand(y.shape[0], 8, 8, 8)
+    ),
+    "a comparison near the border": lambda y: y * (filled(y.new_zeros((8,)), 0.1) + 0.2 == 0.3),
+    "a step near the border": lambda y: (
+        y * (filled(y.new_zeros((8,)), 0.1).copy_(torch.arange(8) / 10) > 0.3)
+    ),
+    "a list": written_between,
+}
+
+
+@pytest.mark.parametrize("kind", NOT_STORED)
+def test_what_a_buffer_cannot_stand_for_is_not_stored(kind: str) -> None:
+    """Neither changed by who gets it, nor of another type, nor different in another precision."""
+    reference, module, stored = exported(NOT_STORED[kind])
+    assert kind == "what depends on the batch" or not stored
+    check(reference, module)
+    copy.deepcopy(module).to(memory_format=torch.channels_last)
+
+
+def test_a_stored_tensor_that_the_model_counts_in_is_no_constant() -> None:
+    """PyTorch refuses to capture it; it may not be taken for what it is in the first call."""
+    model = Stem(lambda y: y * calls.add_(1))
+    calls = model.calls = torch.zeros(1)
+    with pytest.raises((RuntimeError, ta.CaptureError)):
+        capture(model.eval(), image())
+
+
+def test_random_numbers_in_written_memory_are_drawn() -> None:
+    """The dropout of what is a constant is none."""
+
+    def body(y: torch.Tensor) -> torch.Tensor:
+        return y + 0 * nn.functional.dropout(torch.ones(8).mul_(2), training=True)
+
+    reference, module, _ = exported(body)
+    check(reference, module)
+
+
+def test_types_of_their_own_are_stored_beside_activations() -> None:
+    """As long as these say what type the result has."""
+    reference, module, stored = exported(lambda y: y * filled(torch.zeros(8)))
+    assert stored
+    check(reference, module)

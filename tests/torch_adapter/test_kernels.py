@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,14 +12,18 @@ import torch
 import torch.nn.functional as F
 from adapter_nets import build, conv, image
 from torch import nn
+from torch.profiler import ExecutionTraceObserver
 
 from reorder_solver import torch_adapter as ta
+from reorder_solver.torch_adapter import hidden
 from reorder_solver.torch_adapter.capture import capture
 from reorder_solver.torch_adapter.hidden import copied_share, is_multiplied
 from reorder_solver.torch_adapter.kernels import gather_rows, multiply_slice
 from reorder_solver.torch_adapter.usage import Usage, usage_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import fx
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -234,3 +239,90 @@ def test_results_of_products_are_gathered_by_rows() -> None:
     assert not any(node.target is torch.index_select for node in module.graph.nodes)
     for found, wanted in zip(module(inputs), ta.masked(model, masks)(inputs), strict=True):
         torch.testing.assert_close(found, wanted)
+
+
+class Tokens(nn.Module):
+    """Tokens of which one is chosen, no token, and random numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Linear(6, 12)
+        self.one, self.all, self.none = nn.Linear(12, 5), nn.Linear(12, 5), nn.Linear(12, 5)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        x = self.embed(x)
+        y = x.transpose(0, 1).relu()
+        return self.one(y[6]), self.all(y).transpose(0, 1), self.none(x[:, :0]), self.one(x[:, :0])
+
+
+def token_masks(seed: int) -> dict[str, dict[str, np.ndarray]]:
+    rng = np.random.default_rng(seed)
+    return {name: {"input": rng.permutation(12) < 7} for name in ("one", "all", "none")}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_trial_that_does_not_fit_its_numbers(seed: int) -> None:
+    """A place beyond the trial's few channels, and values without an element."""
+    model, inputs, masks = build(Tokens), torch.randn(2, 7, 6), token_masks(seed)
+    module = ta.compact(model, inputs, masks).module
+    for batch in (0, 1, 2):
+        x = inputs[:batch]
+        for found, wanted in zip(module(x), ta.masked(model, masks)(x), strict=True):
+            torch.testing.assert_close(found, wanted)
+
+
+def test_trials_draw_no_random_numbers() -> None:
+    """An operator that draws is not tried: the caller's next numbers stay what they were."""
+    (dropout,) = nodes_of(Drops(), torch.randn(2, 8, 4, 4))
+    state = torch.get_rng_state()
+    assert copied_share(dropout, Usage(2)) == 0
+    assert torch.equal(state, torch.get_rng_state())
+
+
+class Drops(nn.Module):
+    """Dropout in evaluation mode, too."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.dropout(x, training=True)
+
+
+def test_trials_do_not_depend_on_autocast(layers: list[fx.Node]) -> None:
+    """What is found out is kept, so it must not be about the types of one call."""
+    usage = Usage(2, "channels_last")
+    hidden._copied.cache_clear()
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = [copied_share(node, usage) for node in layers]
+    hidden._copied.cache_clear()
+    assert inside == [copied_share(node, usage) for node in layers]
+
+
+def test_trials_leave_the_trace_of_the_caller_alone(tmp_path: Path) -> None:
+    """PyTorch has one observer; what cannot be observed for now is found out later."""
+    model, inputs = build(Blocks), image(2)
+    masks = ta.prune_inputs(model, inputs, amount=0.5)
+    hidden._copied.cache_clear()
+    observer = ExecutionTraceObserver()
+    observer.register_callback(str(tmp_path / "trace.json"))
+    observer.start()
+    try:
+        with pytest.raises(ta.CaptureError, match="one execution trace"):
+            ta.copied_bytes(model, inputs)
+        during = ta.compact(model, inputs, masks).module
+        torch.hypot(torch.ones(1), torch.ones(1))
+    finally:
+        observer.stop()
+        observer.unregister_callback()
+    assert "aten::hypot" in (tmp_path / "trace.json").read_text()
+    after: Any = ta.compact(model, inputs, masks).module
+    assert torch.baddbmm in {node.target for node in after.graph.nodes}
+    for found, wanted in zip(during(inputs), after(inputs), strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_trials_need_no_place_for_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without one nothing is found out, and nothing fails."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    hidden._copied.cache_clear()
+    model, inputs = build(Blocks), image(2)
+    masks = ta.prune_inputs(model, inputs, amount=0.5)
+    assert ta.compact(model, inputs, masks).report.error is not None
