@@ -86,4 +86,5 @@ def _is_turned(made: fx.Node) -> bool:
     if made.meta.get(FRESH):
         # A product's result or a gather's, which has channels where they are expected.
         return False
-    return any(word in operator_name(made) for word in ("transpose", "permute", "movedim"))
+    name = operator_name(made).replace("conv_transpose", "")
+    return any(word in name for word in ("transpose", "permute", "movedim"))
