@@ -56,7 +56,8 @@ def is_pointwise(node: fx.Node) -> bool:
 
 def product(node: fx.Node, value: Any, weight: Any, bias: Any, *, is_last: bool) -> Any:
     """A pointwise convolution's result, computed as a product of matrices."""
-    sizes = [int(size) for size in node.meta["val"].shape[2:]]
+    # Sizes as they come: a network of convolutions takes others than those of the example.
+    sizes = [value.size(axis) for axis in range(2, node.meta["val"].ndim)]
     # Only images have a memory format of their own.
     last = is_last and len(sizes) == 2
     return multiply_slice(value, weight, bias, sizes, is_last=last)

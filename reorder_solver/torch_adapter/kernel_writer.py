@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx
@@ -38,23 +38,25 @@ class KernelWriter:
 
         `example` has the sizes of its other axes, if they are known.
         """
-        inner = self._rows(made, axis, example)
-        if inner is None:
+        if example is None or not self._has_rows(made, axis, example):
             return self._graph.call_function(torch.index_select, (made, axis, index))
-        found: fx.Node = gather_rows(self._proxy(made), axis, self._proxy(index), inner).node
+        value = self._proxy(made)
+        # Sizes as they come: a network of convolutions takes others than those of the example.
+        inner: Any = [value.size(other) for other in range(1, example.ndim) if other != axis]
+        found: fx.Node = gather_rows(value, axis, self._proxy(index), inner).node
         found.meta[FRESH] = True
         return found
 
-    def _rows(self, made: fx.Node, axis: int, example: torch.Tensor | None) -> list[int] | None:
-        """The inner sizes of a node whose channels are innermost in memory; None for others."""
-        if self._usage is None or example is None or example.ndim < 3 or _is_turned(made):
-            return None
+    def _has_rows(self, made: fx.Node, axis: int, example: torch.Tensor) -> bool:
+        """Whether channels are innermost in memory, and there are several axes around them."""
+        if self._usage is None or example.ndim < 3 or _is_turned(made):
+            return False
         is_image = example.ndim == 4 and axis == 1
         if axis != example.ndim - 1 and not (self._usage.is_last and is_image):
-            return None
+            return False
         inner = [size for number, size in enumerate(example.shape) if number not in (0, axis)]
         # Rows of nothing have no number.
-        return inner if all(isinstance(size, int) and size > 0 for size in inner) else None
+        return all(isinstance(size, int) and size > 0 for size in inner)
 
     def multiplies(self, node: fx.Node, read: fx.Node) -> bool:
         """Whether a layer had better multiply what it reads, since it would copy that slice."""

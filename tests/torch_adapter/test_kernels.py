@@ -326,3 +326,17 @@ def test_trials_need_no_place_for_files(monkeypatch: pytest.MonkeyPatch, tmp_pat
     model, inputs = build(Blocks), image(2)
     masks = ta.prune_inputs(model, inputs, amount=0.5)
     assert ta.compact(model, inputs, masks).report.error is not None
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("net", [Blocks, Twice])
+def test_networks_of_convolutions_take_images_of_other_sizes(
+    form: str, net: type[nn.Module]
+) -> None:
+    """Products and gathers by rows know the number of axes, not what is on them."""
+    model, inputs = build(net), image(2).contiguous(memory_format=FORMATS[form])
+    masks = ta.prune_inputs(model, inputs, amount=0.5)
+    module = ta.compact(model, inputs, masks).module
+    x = torch.randn(3, 3, 11, 6).contiguous(memory_format=FORMATS[form])
+    for found, wanted in zip(module(x), ta.masked(model, masks)(x), strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
