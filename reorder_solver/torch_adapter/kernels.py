@@ -70,8 +70,13 @@ def multiply_slice(
     torch.Tensor, shape (batch, outputs, *sizes)
     """
     matrix = weight.flatten(1)
+    if is_last and bias is None:
+        return F.linear(value.movedim(1, -1), matrix).movedim(-1, 1)
     if is_last:
-        return F.linear(value.movedim(1, -1), matrix, bias).movedim(-1, 1)
+        # A linear layer would add the bias in a pass of its own.
+        rows = torch.addmm(bias, value.movedim(1, -1).flatten(0, -2), matrix.t())
+        shaped = rows.unflatten(0, (value.size(0), *sizes))  # type: ignore[no-untyped-call]
+        return shaped.movedim(-1, 1)
     many = matrix.expand(value.size(0), -1, -1)
     places = value.flatten(2)
     made = (
