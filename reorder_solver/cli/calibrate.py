@@ -71,7 +71,7 @@ _TERMS = {"gather": ("", "n"), "cat": ("", "n", "r"), "cover": ("(s-n)",), "spli
 
 @click.command()
 @click.argument("model", metavar="MODEL")
-@model_options(default_size=224, least_batch=1)
+@model_options(default_size=224)
 @seed_option
 @click.option(
     "--threads",
@@ -132,8 +132,7 @@ def command(
     if no_cache and cache is not None:
         raise InputError("--cache and --no-cache exclude each other")
     with monitor([model]) as shown:
-        # Two samples are the least that the statistics of normalisations can be taken from.
-        prepared = prepare(model, replace(pruning, batch=max(2, pruning.batch)), seed, shown.start)
+        prepared = prepare(model, pruning, seed, shown.start)
         from reorder_solver.torch_adapter import prices
 
         memory_format = "channels_last" if channels_last else "contiguous"

@@ -76,6 +76,12 @@ class Prepared:
     inputs: Any
     masks: Any
     extraction: Extraction
+    batch: int
+
+    @property
+    def calls(self) -> Any:
+        """Inputs as the export will be called with, of the batch size asked for."""
+        return self.inputs[: self.batch]
 
     @property
     def instance(self) -> Instance:
@@ -101,7 +107,7 @@ def _input_size(ctx: click.Context, parameter: click.Parameter, value: str) -> t
     return (3, sizes[0], sizes[0]) if len(sizes) == 1 else sizes
 
 
-def model_options(default_size: int, least_batch: int = 2) -> Callable[[Decorated], Decorated]:
+def model_options(default_size: int) -> Callable[[Decorated], Decorated]:
     """``--score --amount --input-size --batch``, as the argument `pruning`."""
     import functools
 
@@ -130,10 +136,10 @@ def model_options(default_size: int, least_batch: int = 2) -> Callable[[Decorate
         ),
         click.option(
             "--batch",
-            type=click.IntRange(least_batch, 4096),
-            default=least_batch,
+            type=click.IntRange(1, 4096),
+            default=1,
             show_default=True,
-            help="Samples in the example inputs.",
+            help="Samples per call of the export.",
         ),
     )
 
@@ -170,7 +176,8 @@ def prepare(spec: str, pruning: ModelSettings, seed: int, say: Callable[[str], o
             sys.path.insert(0, os.getcwd())
         with _blaming(f"model {spec!r} cannot be built"):
             model = ta.load_model(spec, seed)
-        inputs = example_inputs(model, pruning, seed)
+        # Two samples are the least that the statistics of normalisations can be taken from.
+        inputs = example_inputs(model, replace(pruning, batch=max(2, pruning.batch)), seed)
         say("running it once")
         with _blaming(f"model {spec!r} fails on an input of shape {tuple(inputs.shape)}"):
             if spec.startswith("torchvision:"):
@@ -185,7 +192,7 @@ def prepare(spec: str, pruning: ModelSettings, seed: int, say: Callable[[str], o
             )
         say("extracting accesses")
         extraction = ta.extract(model, inputs, masks)
-    return Prepared(spec, model, inputs, masks, extraction)
+    return Prepared(spec, model, inputs, masks, extraction, pruning.batch)
 
 
 def example_inputs(model: Any, pruning: ModelSettings, seed: int) -> Any:
@@ -248,8 +255,8 @@ def _solve(prepared: Prepared, runner: SolverSettings, *, transform: bool) -> So
     with quiet():
         if transform:
             allowed = ta.Transformations()
-            return Solved(*best_transformed(prepared.extraction, allowed, runner, prepared.inputs))
-        extraction = runner.priced(prepared.extraction, prepared.inputs)
+            return Solved(*best_transformed(prepared.extraction, allowed, runner, prepared.calls))
+        extraction = runner.priced(prepared.extraction, prepared.calls)
         return Solved(extraction, runner.solve(extraction))
 
 

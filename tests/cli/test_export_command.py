@@ -120,7 +120,7 @@ def test_amount_zero_takes_the_zeros(run, tmp_path):
         (["cli_models:residual", "--input-size", "0"], "--input-size"),
         (["cli_models:residual", "--amount", "2"], "--amount"),
         (["cli_models:residual", "--score", "l3"], "--score"),
-        (["cli_models:residual", "--batch", "1"], "--batch"),
+        (["cli_models:residual", "--batch", "0"], "--batch"),
         (["cli_models:residual", "--export", "best"], "--export"),
         (["cli_models:residual", "--save", "/no/such/folder/m.pt2"], "no such folder"),
         (["cli_models:residual", "--save", "m.pth"], "must end in .pt2"),
