@@ -190,10 +190,10 @@ def _whole(
 ) -> list[Row]:
     """What copies take in whole exports, predicted and measured."""
     from reorder_solver.torch_adapter.sanity import compare_exports
-    from reorder_solver.torch_adapter.usage import Usage, called
+    from reorder_solver.torch_adapter.usage import Usage, as_called
 
     usage = Usage(batch, memory_format)
-    inputs = called(prepared.inputs, usage)
+    inputs = as_called(prepared.inputs, usage)
     with quiet():
         found = compare_exports(prepared.extraction, inputs, usage, cache=cache, **settings)
     return [asdict(one) for one in found]

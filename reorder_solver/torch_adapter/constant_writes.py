@@ -63,9 +63,9 @@ def run_constant_writes(
     -------
     dict of Node to torch.Tensor
         The new nodes, and what they stand for, in double precision where the type is that of the
-        inputs. None, and the graph is as it was, if some of it cannot be stored: because somebody
-        looks at it before it is complete, could write to it from outside, or because it would not
-        be the same in another precision.
+        inputs. Nothing, and the graph is as it was, if some of it cannot be stored: because
+        somebody looks at it before it is complete, could write to it from outside, or because it
+        would not be the same in another precision.
     """
     writes = _writes(list(graph.nodes))
     if writes is None:

@@ -11,7 +11,7 @@ from torch import fx, nn
 
 from reorder_solver.torch_adapter.errors import CaptureError
 from reorder_solver.torch_adapter.kernels import multiply_slice
-from reorder_solver.torch_adapter.schema import bind, operator_name
+from reorder_solver.torch_adapter.schema import bind, operator_name, schema_of
 from reorder_solver.torch_adapter.traffic import copied_bytes
 
 if TYPE_CHECKING:
@@ -124,9 +124,10 @@ class _Trial:
 
 def _trial(node: fx.Node) -> _Trial | None:
     """What to try; None if the operator needs more than a value and parameters."""
-    if not isinstance(node.target, torch._ops.OpOverload):  # noqa: SLF001 - its only name
+    target: Any = node.target
+    if schema_of(target) is None:
         return None
-    if torch.Tag.nondeterministic_seeded in node.target.tags:
+    if torch.Tag.nondeterministic_seeded in target.tags:
         # A trial would change what the caller draws next.
         return None
     bound = bind(node)
@@ -159,7 +160,7 @@ def _trial(node: fx.Node) -> _Trial | None:
     except TypeError:
         return None
     return _Trial(
-        node.target,
+        target,
         values[0],
         tuple(sizes),
         tuple(stored),

@@ -84,6 +84,8 @@ def compare_exports(
 
     Notes
     -----
+    All three are written with the kernels that the prices are of, those of `optimal`: what
+    :func:`compact` returns for `naive` and `upscale` chooses channels with ``index_select``.
     What concatenations of the model write is in no price, since no layout changes it, and a copy
     at its place in a network may find its input in a faster cache than it does by itself.
     """

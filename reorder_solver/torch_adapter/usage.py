@@ -35,7 +35,7 @@ class Usage:
         return self.memory_format == "channels_last"
 
 
-def called(inputs: Any, usage: Usage) -> Any:
+def as_called(inputs: Any, usage: Usage) -> Any:
     """Example inputs cut to the batch of a usage, and in its memory format.
 
     Parameters
