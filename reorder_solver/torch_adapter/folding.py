@@ -63,6 +63,7 @@ def fold(
         with graph.inserting_before(node):
             stored = graph.create_node("get_attr", _name(node, sources, attributes))
         stored.meta = dict(node.meta)
+        values[stored] = values[node]
         node.replace_all_uses_with(stored)
         found[str(stored.target)] = node.meta["val"].dtype
         attributes[str(stored.target)] = result

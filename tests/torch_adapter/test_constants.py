@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from programme_oracles import assert_exports_are_right, prepare, sample, thin_out
 from torch import nn
+from torchvision.ops import FrozenBatchNorm2d
 
 import reorder_solver as rs
 from reorder_solver import torch_adapter as ta
@@ -54,6 +55,18 @@ def test_computed_weights_are_understood(seed: int) -> None:
     assert state["gamma"].ndim == 4
     assert len(state["stem.weight_folded"]) < 8
     assert any("now stored" in note for note in extraction.notes)
+
+
+def test_folded_tensor_is_part_of_another() -> None:
+    """A frozen norm's scale, which is folded, is also part of its shift."""
+    norm = FrozenBatchNorm2d(8)
+    net = prepare(nn.Sequential(nn.Conv2d(3, 8, 3), norm, nn.ReLU(), nn.Conv2d(8, 6, 1)))
+    norm.weight.uniform_(0.5, 2.0)
+    norm.running_mean.normal_()
+    thin_out(net, np.random.default_rng(0), rows=0.0)
+    extraction = assert_exports_are_right(net, sample(2, 3, 5, 5))
+    assert {pin.reason for pin in extraction.pins} == {"model input", "model output"}
+    assert {"1.weight_folded", "1.bias_folded"} & set(extraction.captured.folded)
 
 
 def test_folding_is_exact_in_single_precision() -> None:
