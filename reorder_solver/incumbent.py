@@ -30,7 +30,7 @@ class Incumbent:
         Of `orders`, worked out here.
     lower_bound : int or None
         Highest proven bound on the primary cost.
-    proof : ViewsPart or RunsPart or None
+    proof : ViewsPart, RunsPart, JunctionsPart or None
         Of `lower_bound`, where the backend gave one.
     """
 

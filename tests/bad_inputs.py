@@ -350,8 +350,16 @@ def _proof_edits() -> Iterator[tuple[tuple[str | int, ...], object, str]]:
     yield parts, {}, "proof.parts: must be a list, got an object"
     yield (*parts, 0), 5, "proof.parts[0]: must be an object, got 5"
     yield (*parts, 0, "kind"), MISSING, "proof.parts[0]: field 'kind' is missing"
-    yield (*parts, 0, "kind"), "cost", "parts[0].kind: must be one of views, runs, constant"
-    yield (*parts, 0, "kind"), ["views"], "parts[0].kind: must be one of views, runs, constant"
+    yield (
+        (*parts, 0, "kind"),
+        "cost",
+        "parts[0].kind: must be one of views, runs, junctions, constant",
+    )
+    yield (
+        (*parts, 0, "kind"),
+        ["views"],
+        "parts[0].kind: must be one of views, runs, junctions, constant",
+    )
     yield (*parts, 0, "kind"), "views", "proof.parts[0]: field 'constraints' is missing"
     yield (*parts, 0, "tree"), [], "proof.parts[0]: unknown field 'tree'"
     yield (*parts, 0, "bound"), -1, "parts[0].bound: must be at least 0, got -1"

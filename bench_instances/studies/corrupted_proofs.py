@@ -1,9 +1,9 @@
 """Spoil true proofs in every way there is, and count how many the checker rejects.
 
 Instances are small and random. Their proofs are by turns those of the tests' own producers,
-which branch where there is no need, of the package's backends, and of a backend that takes every
-chain of tensors apart. What is done to them, and why
-each is then certainly wrong, is in ``tests/proofs/corruptions.py`` and the modules it names.
+which branch where there is no need, of the package's backends, of a backend that takes every
+chain of tensors apart, and by junctions. What is done to them, and why each is then certainly
+wrong, is in ``tests/proofs/corruptions.py`` and the modules it names.
 Exit code 1 if a spoiled proof is accepted, or a true one rejected.
 """
 
@@ -21,7 +21,12 @@ _TESTS = Path(__file__).resolve().parents[2] / "tests"
 sys.path[:0] = [str(_TESTS), str(_TESTS / "proofs")]
 
 from corruptions import CORRUPTIONS  # noqa: E402
-from proof_samples import corrupted, folded_samples, proven_samples  # noqa: E402
+from proof_samples import (  # noqa: E402
+    corrupted,
+    folded_samples,
+    proven_samples,
+    shuffled_samples,
+)
 
 
 def is_accepted(instance: rs.Instance, result: rs.Result) -> bool:
@@ -43,7 +48,7 @@ def main() -> int:
     rejected: Counter[str] = Counter()
     accepted_true = 0
     sources = [proven_samples(arguments.seed, by_package=each) for each in (False, True)]
-    sources.append(folded_samples(arguments.seed))
+    sources += [folded_samples(arguments.seed), shuffled_samples(arguments.seed)]
     samples = islice(chain.from_iterable(zip(*sources, strict=True)), arguments.proofs)
     for number, proven in enumerate(samples):
         accepted_true += is_accepted(proven.instance, proven.result)

@@ -70,7 +70,7 @@ class Answer:
     stop_reason : StopReason
     infeasible : bool
         Proven: every choice of orders violates a required access.
-    proof : ViewsPart or RunsPart, optional
+    proof : ViewsPart, RunsPart or JunctionsPart, optional
         Of `lower_bound`, for those who do not trust the backend: accesses by number, nodes as
         (tensor number, class number).
     """

@@ -78,11 +78,17 @@ def _turns(problem: Problem) -> Iterator[Turn]:
 def _runs_turns(problem: Problem) -> Iterator[Turn]:
     # Loads scipy: not at module level.
     from reorder_solver.backends.branch_and_cut import SequenceBound
+    from reorder_solver.backends.junctions import JunctionBound
 
     exact, small, bound = make_backend("branch-and-cut"), make_backend("subset-dp"), SequenceBound()
     if exact.supports(problem) is None:
         yield Turn(exact, 1.0, proves=True)
-    elif small.supports(problem) is None:
+        yield Turn(make_backend("local_search"), 1.0)
+        return
+    junctions = JunctionBound()
+    if junctions.supports(problem) is None:
+        yield Turn(junctions, 0.5, proves=True)
+    if small.supports(problem) is None:
         yield Turn(small, 0.7, proves=True)
     elif bound.supports(problem) is None:
         yield Turn(make_backend("local_search"), 0.4)

@@ -24,6 +24,7 @@ _BUILT_IN: dict[str, str] = {
     "exact-pulp": "reorder_solver.backends.exact:ExactPulp",
     "greedy": "reorder_solver.backends.greedy:Greedy",
     "identity": "reorder_solver.backends.identity:Identity",
+    "junctions": "reorder_solver.backends.junctions:JunctionChoice",
     "large-runs": "reorder_solver.backends.large_runs:LargeRuns",
     "local_search": "reorder_solver.backends.local_search:LocalSearch",
     "modes": "reorder_solver.backends.modes.backend:Modes",

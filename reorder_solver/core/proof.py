@@ -201,6 +201,37 @@ class RunsPart(Generic[A, N]):
 
 
 @dataclass(frozen=True, slots=True)
+class JunctionsPart(Generic[A]):
+    """The weighted runs of some accesses are at least so many, whatever joins (``runs``).
+
+    Where two parts of an access meet that both want something, their runs can join. That saves the
+    price of a run, divided into shares of the two channels that it takes: the last one of the
+    one tensor, and the first one of the other. What the best two ends of every tensor earn bounds
+    what is saved.
+
+    Attributes
+    ----------
+    accesses : tuple of label
+    shares : tuple of tuple of int
+        For each of `accesses`, at every place where two parts meet that both want something, the
+        share of the last channel, in units of ``2**-exponent``; the first has the rest.
+    exponent : int
+    bound : int
+        On the sum of weight times (runs - 1).
+    """
+
+    accesses: tuple[A, ...]
+    shares: tuple[tuple[int, ...], ...]
+    exponent: int
+    bound: int
+
+    def relabel(self, access: Callable[[A], B]) -> JunctionsPart[B]:
+        """The same with other labels."""
+        names = tuple(access(each) for each in self.accesses)
+        return JunctionsPart(names, self.shares, self.exponent, self.bound)
+
+
+@dataclass(frozen=True, slots=True)
 class ConstantPart(Generic[A]):
     """Accesses whose runs and span no layout changes: their cost is what it is.
 
@@ -216,9 +247,11 @@ class ConstantPart(Generic[A]):
 
 
 #: A part made by a backend, about one component.
-ComponentPart: TypeAlias = "ViewsPart[int] | RunsPart[int, tuple[int, int]]"
+ComponentPart: TypeAlias = "ViewsPart[int] | RunsPart[int, tuple[int, int]] | JunctionsPart[int]"
 #: A part of an instance's proof.
-InstancePart: TypeAlias = "ViewsPart[str] | RunsPart[str, tuple[str, int]] | ConstantPart[str]"
+InstancePart: TypeAlias = (
+    "ViewsPart[str] | RunsPart[str, tuple[str, int]] | JunctionsPart[str] | ConstantPart[str]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +260,7 @@ class Proof:
 
     Attributes
     ----------
-    parts : tuple of ViewsPart, RunsPart or ConstantPart
+    parts : tuple of ViewsPart, RunsPart, JunctionsPart or ConstantPart
         About different accesses.
     """
 

@@ -17,6 +17,7 @@ from reorder_solver.core.proof import (
     Claim,
     ConstantPart,
     Fold,
+    JunctionsPart,
     Leaf,
     Proof,
     RunsPart,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from reorder_solver.core.proof import InstancePart, Tree
     from reorder_solver.formats.nodes import Node
 
-KINDS = ("views", "runs", "constant")
+KINDS = ("views", "runs", "junctions", "constant")
 ENTRIES = ("leaf", "sieve", "split", "fold")
 
 
@@ -93,6 +94,14 @@ def _part_fields(part: InstancePart) -> dict[str, Any]:
                 [_ranges(place[name] for name in members), demand]
                 for members, demand in part.constraints
             ],
+        }
+    if isinstance(part, JunctionsPart):
+        return {
+            "kind": "junctions",
+            "bound": part.bound,
+            "accesses": list(part.accesses),
+            "exponent": part.exponent,
+            "shares": [list(each) for each in part.shares],
         }
     nodes = [[channel for each, channel in part.nodes if each == name] for name in part.tensors]
     if [
@@ -199,6 +208,8 @@ class _Reader:
         if kind.value == "views":
             fields = node.fields(("kind", "bound", "accesses", "constraints"))
             return self._views(fields)
+        if kind.value == "junctions":
+            return _junctions(node.fields(("kind", "bound", "accesses", "exponent", "shares")))
         fields = node.fields(("kind", "bound", "accesses", "tensors", "nodes", "tree"))
         return self._runs(fields)
 
@@ -298,6 +309,15 @@ class _Reader:
         if (found[1:] == found[:-1]).any():
             node.fail("names a member twice")
         return tuple(found.tolist())
+
+
+def _junctions(fields: dict[str, Node]) -> JunctionsPart[str]:
+    names, lists = _names(fields["accesses"]), fields["shares"].items()
+    if len(lists) != len(names):
+        fields["shares"].fail(f"must have a list for each of the {len(names)} accesses")
+    shares = tuple(tuple(each.integers()) for each in lists)
+    exponent = fields["exponent"].integer(0, MAX_EXPONENT)
+    return JunctionsPart(names, shares, exponent, fields["bound"].integer())
 
 
 def _names(node: Node, most: int = MAX_ACCESSES, what: str = "accesses") -> tuple[str, ...]:

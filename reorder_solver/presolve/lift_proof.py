@@ -24,7 +24,7 @@ def lift_proof(
     compiled : Compiled
     reduced : Presolved
         Of ``compiled.problem``.
-    parts : sequence of ViewsPart, RunsPart or None
+    parts : sequence of ViewsPart, RunsPart, JunctionsPart or None
         One per component.
 
     Returns

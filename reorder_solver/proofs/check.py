@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reorder_solver.core.errors import VerificationError, shown
-from reorder_solver.core.proof import ConstantPart, RunsPart, ViewsPart
+from reorder_solver.core.proof import ConstantPart, JunctionsPart, RunsPart, ViewsPart
 from reorder_solver.core.verify import verify
 from reorder_solver.proofs.constant import check_constant
 from reorder_solver.proofs.groups import Groups
+from reorder_solver.proofs.junctions import check_junctions
 from reorder_solver.proofs.runs import check_runs
 from reorder_solver.proofs.views import check_views
 
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
     from reorder_solver.core.instance import Instance
     from reorder_solver.core.proof import InstancePart
     from reorder_solver.core.result import Result
+
+_KINDS = {
+    ConstantPart: "constant",
+    ViewsPart: "views",
+    RunsPart: "runs",
+    JunctionsPart: "junctions",
+}
 
 
 def check_proof(instance: Instance, result: Result) -> None:
@@ -64,6 +72,8 @@ def check_proof(instance: Instance, result: Result) -> None:
                 check_constant(part, groups, taken)
             elif isinstance(part, ViewsPart):
                 check_views(part, groups, taken, prefers_cpsat=prefers_cpsat)
+            elif isinstance(part, JunctionsPart):
+                check_junctions(part, groups, taken)
             else:
                 check_runs(part, groups, taken)
         except VerificationError as error:
@@ -71,5 +81,4 @@ def check_proof(instance: Instance, result: Result) -> None:
 
 
 def _place(number: int, part: InstancePart) -> str:
-    kind = {ConstantPart: "constant", ViewsPart: "views", RunsPart: "runs"}[type(part)]
-    return f"proof part {number} ({kind})"
+    return f"proof part {number} ({_KINDS[type(part)]})"

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 import fold_corruptions as folds
+import junction_corruptions as junctions
 import part_corruptions as parts
 import runs_corruptions as runs
 import views_corruptions as views
@@ -79,5 +80,12 @@ CORRUPTIONS: dict[str, Corruption] = {
         folds.core_folded_away,
         folds.fold_in_a_fold,
         folds.stages_dropped,
+        junctions.share_missing,
+        junctions.share_too_many,
+        junctions.share_negative,
+        junctions.share_above_the_price,
+        junctions.shares_of_nobody,
+        junctions.exponent_negative,
+        junctions.joining_access_twice,
     )
 }

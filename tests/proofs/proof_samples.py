@@ -12,9 +12,10 @@ from proof_producers import Proving
 from proof_trees import entries
 from proven import Proven
 from random_instances import random_instance
+from shuffled_instances import shuffled
 
 import reorder_solver as rs
-from reorder_solver.core.proof import Fold, RunsPart
+from reorder_solver.core.proof import Fold, JunctionsPart, RunsPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +72,22 @@ def folded_samples(first_seed: int = 0) -> Iterator[Proven]:
         if result.cost and result.proof is not None and _is_folded(result.proof):
             yield Proven(instance, result)
         seed += 1
+
+
+def shuffled_samples(first_seed: int = 0) -> Iterator[Proven]:
+    """The same for runs of accesses that meet tensors again and again."""
+    seed = first_seed
+    while True:
+        instance = shuffled(seed)
+        result = rs.solve(instance, "runs", backend="junctions", time_limit=None)
+        if result.cost and result.proof is not None and _has_junctions(result.proof):
+            yield Proven(instance, result)
+        seed += 1
+
+
+def _has_junctions(proof: Proof) -> bool:
+    parts = [part for part in proof.parts if isinstance(part, JunctionsPart)]
+    return any(any(part.shares) for part in parts)
 
 
 def _is_folded(proof: Proof) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from corruptions import CORRUPTIONS
-from proof_samples import corrupted, folded_samples, proven_samples
+from proof_samples import corrupted, folded_samples, proven_samples, shuffled_samples
 
 import reorder_solver as rs
 from reorder_solver.formats import result_from_json, result_to_json
@@ -47,6 +47,7 @@ def test_thousands_of_corrupted_proofs_are_rejected(by_package: bool) -> None:
     samples = [
         *islice(proven_samples(5000, by_package=by_package), 250),
         *islice(folded_samples(5000 + by_package * 500), 80),
+        *islice(shuffled_samples(5000 + by_package * 500), 80),
     ]
     for seed, proven in enumerate(samples):
         rs.check_proof(proven.instance, proven.result)

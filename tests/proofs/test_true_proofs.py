@@ -19,6 +19,7 @@ import reorder_solver as rs
 from reorder_solver.core.proof import (
     ConstantPart,
     Fold,
+    JunctionsPart,
     Leaf,
     Proof,
     RunsPart,
@@ -64,9 +65,9 @@ def _check_seeds(first: int, last: int) -> None:
 
 
 def test_samples_are_of_all_kinds(samples: list[Proven]) -> None:
-    """Views, runs, constants; all entries of trees; negative numbers; several tensors."""
+    """All kinds of parts, all entries of trees, negative numbers, several tensors."""
     parts = [part for sample in samples for part in sample.parts]
-    assert {type(part) for part in parts} == {ViewsPart, RunsPart, ConstantPart}
+    assert {type(part) for part in parts} == {ViewsPart, RunsPart, JunctionsPart, ConstantPart}
     trees = [part.tree for part in parts if isinstance(part, RunsPart)]
     assert {type(tree) for tree in trees} == {Leaf, Split, Sieve, Fold}
     leaves = [each for tree in trees for each in entries(tree) if isinstance(each, Leaf)]

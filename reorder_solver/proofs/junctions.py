@@ -1,0 +1,107 @@
+"""Checking that accesses have so many runs, whichever channels lie first and last in a tensor."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import pairwise
+from math import gcd
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from reorder_solver.core.errors import VerificationError, shown
+from reorder_solver.proofs.reduced_costs import MOST_EXPONENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reorder_solver.core.proof import JunctionsPart
+    from reorder_solver.proofs.groups import Group, Groups, IntArray
+
+    #: Per tensor and channel, the shares that it earns at one end.
+    Earned: TypeAlias = defaultdict[str, defaultdict[int, int]]
+
+
+def check_junctions(part: JunctionsPart[str], groups: Groups, taken: set[int]) -> None:
+    """Raise :class:`VerificationError` unless the accesses of `part` cost its bound in any layout.
+
+    Where parts of an access that want something are neighbours, the price of a run is saved only
+    if a wanted channel lies last in the one tensor and one lies first in the other. Shares of
+    that price, none negative, are earned by these two channels. A tensor has one last and one
+    first channel, and two if it has more than one; so no layout saves more than the best two of
+    every tensor earn.
+    """
+    if type(part.exponent) is not int or not 0 <= part.exponent <= MOST_EXPONENT:
+        raise VerificationError(f"the exponent is not from 0 to {MOST_EXPONENT}")
+    if len(part.shares) != len(part.accesses):
+        raise VerificationError(
+            f"there are shares for {len(part.shares)} of {len(part.accesses)} accesses"
+        )
+    last: Earned = defaultdict(lambda: defaultdict(int))
+    first: Earned = defaultdict(lambda: defaultdict(int))
+    unjoined = unit = 0
+    for group, shares in zip(groups.take(part.accesses, taken), part.shares, strict=True):
+        weight = group.price_of_a_run
+        if weight is None:
+            raise VerificationError(f"{group.name} pays for more than its runs")
+        unit = gcd(unit, weight)
+        runs = sum(_fewest_runs(groups, tensor, wanted) for tensor, wanted in group.parts)
+        unjoined += weight * max(0, runs - 1)
+        _earn(group, shares, weight << part.exponent, last, first)
+    earned = sum(
+        _best_ends(groups, tensor, last[tensor], first[tensor])
+        for tensor in last.keys() | first.keys()
+    )
+    # Costs differ by multiples of the common divisor.
+    saved = earned // (unit << part.exponent) * unit if unit else 0
+    if part.bound > max(0, unjoined - saved):
+        raise VerificationError(
+            f"claims {part.bound}, but only {max(0, unjoined - saved)} follows: "
+            f"{unjoined} less {saved}"
+        )
+
+
+def _fewest_runs(groups: Groups, tensor: str, wanted: IntArray) -> int:
+    """Of what is wanted of one tensor; its order is known if it is fixed."""
+    if wanted.size == 0:
+        return 0
+    if not groups.fixed[tensor]:
+        return 1
+    return 1 + int(np.count_nonzero(np.diff(np.searchsorted(groups.placed[tensor], wanted)) > 1))
+
+
+def _earn(group: Group, shares: Iterable[int], whole: int, last: Earned, first: Earned) -> None:
+    """Give the shares of every junction to the channels that it needs."""
+    meetings = [
+        (left, right) for left, right in pairwise(group.parts) if left[1].size and right[1].size
+    ]
+    given = list(shares)
+    if len(given) != len(meetings):
+        raise VerificationError(
+            f"{group.name} has {len(meetings)} junctions, but shares for {len(given)}"
+        )
+    for ((tensor, wanted), (following, others)), share in zip(meetings, given, strict=True):
+        if type(share) is not int or not 0 <= share <= whole:
+            raise VerificationError(
+                f"{group.name}: a share must be an integer from 0 to {whole}, got {shown(share)}"
+            )
+        for channel in wanted.tolist():
+            last[tensor][channel] += share
+        for channel in others.tolist():
+            first[following][channel] += whole - share
+
+
+def _best_ends(groups: Groups, tensor: str, last: dict[int, int], first: dict[int, int]) -> int:
+    """What the last and the first channel of a tensor earn at most."""
+    placed = groups.placed[tensor]
+    if groups.fixed[tensor] or placed.size == 1:
+        return last.get(int(placed[-1]), 0) + first.get(int(placed[0]), 0)
+    # One of the best two differs from the other end's best; others earn nothing.
+    some_last = [*sorted(((v, c) for c, v in last.items()), reverse=True)[:2], (0, None)]
+    some_first = [*sorted(((v, c) for c, v in first.items()), reverse=True)[:2], (0, None)]
+    return max(
+        earned + more
+        for earned, channel in some_last
+        for more, other in some_first
+        if channel is None or channel != other
+    )
