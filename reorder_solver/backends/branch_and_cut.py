@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, ClassVar
 from reorder_solver.backends.base import Answer, Backend, Task
 from reorder_solver.backends.concatenation import Concatenations, run_weight
 from reorder_solver.backends.folding import ChainSolver
+from reorder_solver.backends.junctions import kept_apart
 from reorder_solver.backends.local_search import feasible_start
 from reorder_solver.backends.tour_proof import runs_part
 from reorder_solver.core.prices import Objective
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 MOST_CLASSES = 4096
 #: Without so many seconds for each pair of nodes, distances and first bounds are not begun.
 _PER_PAIR = 1e-7
+#: Share of the time for what cut accesses can join.
+_FOR_CUTS = 0.2
 #: Distances times nodes may be this much.
 _DISTANCE_LIMIT = 2**50
 
@@ -51,7 +54,7 @@ _DISTANCE_LIMIT = 2**50
 class SequenceBound(Backend):
     """Shortest tours through the columns of each sequence of tensors.
 
-    Where accesses disagree on a sequence, what is proven of the sequences is a bound only.
+    Where accesses disagree on a sequence they are cut, and what is proven is a bound only.
     """
 
     name: ClassVar[str] = "sequence-bound"
@@ -109,12 +112,22 @@ class _Solving:
         self._orders = start
         self._cost = task.problem.cost(start)
         self._bounds = [0] * len(self._model.sequences)
+        self._apart = 0
         self._proof: ComponentPart | None = None
 
     def run(self) -> Answer:
         """Solve every sequence within its share of the time."""
         task, sequences = self._task, self._model.sequences
         task.report(self._orders, None)
+        if self._model.cuts and not task.deadline.expired:
+            self._apart = kept_apart(
+                self._problem,
+                self._model.cuts,
+                task.deadline.share(_FOR_CUTS),
+                seed=task.seed,
+                threads=task.threads,
+            )
+            task.report(self._orders, self._bound)
         for number, sequence in enumerate(sequences):
             deadline = task.deadline.share(1 / (len(sequences) - number))
             if not any(sequence.weights) or deadline.remaining < _PER_PAIR * sequence.nodes**2:
@@ -132,7 +145,7 @@ class _Solving:
 
     @property
     def _bound(self) -> int:
-        return max(0, sum(self._bounds))
+        return max(0, sum(self._bounds) + self._apart)
 
     def _solver(self, number: int, sequence: Sequence, deadline: Deadline) -> ChainSolver:
         def report() -> None:

@@ -14,7 +14,8 @@ Where accesses do not agree on one sequence, links between tensors are given up 
 makes sequences; an access is then cut in pieces. A junction that was given up may join a run of one
 piece with one of the next, so an access in ``p`` pieces with ``r_1 .. r_p`` runs has at least
 ``r_1 + .. + r_p - (p - 1)``: its runs beyond the first are at least the pieces' runs beyond their
-first. The sequences together thus bound the cost from below.
+first. The sequences together thus bound the cost from below, and so they do with the price of a run
+for every cut added, less what cuts can join at most (:mod:`reorder_solver.backends.junctions`).
 
 References
 ----------
@@ -25,7 +26,8 @@ Computing 6 (1977) 67-75, DOI 10.1137/0206004.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -40,6 +42,24 @@ if TYPE_CHECKING:
 #: Piece of an access: its first part's place among the tensors of a sequence, and the wanted
 #: classes of its parts, tensor by tensor.
 Piece: TypeAlias = "tuple[int, list[IntArray]]"
+
+
+class Cut(NamedTuple):
+    """Where an access is cut, between two parts that both want something.
+
+    Attributes
+    ----------
+    access : int
+    left, right : (int, ndarray of int64)
+        The parts before and after: tensor and wanted classes.
+    can_join : bool
+        Nothing lies in between, so a run can go on.
+    """
+
+    access: int
+    left: tuple[int, IntArray]
+    right: tuple[int, IntArray]
+    can_join: bool
 
 
 def run_weight(access: ProblemAccess) -> int | None:
@@ -135,12 +155,17 @@ class Concatenations:
     Attributes
     ----------
     sequences : tuple of Sequence
-    is_exact : bool
-        No access is cut in pieces.
+    cuts : tuple of Cut
+        Between pieces that want something.
     """
 
     sequences: tuple[Sequence, ...]
-    is_exact: bool
+    cuts: tuple[Cut, ...]
+
+    @property
+    def is_exact(self) -> bool:
+        """No access is cut in pieces."""
+        return not self.cuts
 
     @classmethod
     def of(cls, problem: Problem) -> Concatenations:
@@ -159,14 +184,13 @@ class Concatenations:
             for at, tensor in enumerate(chain)
         }
         pieces: list[list[tuple[int, Piece]]] = [[] for _ in chains]
-        is_exact = True
+        cuts: list[Cut] = []
         for number, access in enumerate(problem.accesses):
-            found = _pieces(access, place)
-            for chain_number, piece in found:
+            for chain_number, piece in _pieces(access, place):
                 pieces[chain_number].append((number, piece))
-            is_exact &= len(found) <= 1
+            cuts += _cuts(problem, number, place)
         made = (_sequence(problem, chain, rows) for chain, rows in zip(chains, pieces, strict=True))
-        return cls(tuple(made), is_exact)
+        return cls(tuple(made), tuple(cuts))
 
 
 def _weight(access: ProblemAccess) -> int:
@@ -206,6 +230,28 @@ def _pieces(access: ProblemAccess, place: dict[int, tuple[int, int]]) -> list[tu
             found.append((chain, (at, [wanted])))
         last = (chain, at)
     return [each for each in found if any(wanted.size for wanted in each[1][1])]
+
+
+def _cuts(problem: Problem, number: int, place: dict[int, tuple[int, int]]) -> list[Cut]:
+    """Where neighbours among the parts that want something are in different pieces."""
+    parts = problem.accesses[number].parts
+    # How often the access is cut before a part, and how much room there is.
+    cut, room = [0], [0]
+    for (left, _), (right, _) in pairwise(parts):
+        chain, at = place[left]
+        cut.append(cut[-1] + (place[right] != (chain, at + 1)))
+        room.append(room[-1] + problem.sizes[left].size)
+    wanting = [each for each, (_, wanted) in enumerate(parts) if wanted.size]
+    return [
+        Cut(
+            number,
+            parts[one],
+            parts[other],
+            room[other] - room[one] == problem.sizes[parts[one][0]].size,
+        )
+        for one, other in pairwise(wanting)
+        if cut[one] != cut[other]
+    ]
 
 
 def _sequence(problem: Problem, chain: list[int], rows: list[tuple[int, Piece]]) -> Sequence:

@@ -25,9 +25,11 @@ from reorder_solver.core.proof import JunctionsPart
 from reorder_solver.core.result import StopReason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from formulations.junctions import End, Joined
+    from reorder_solver.backends.concatenation import Cut
+    from reorder_solver.core.limits import Deadline
     from reorder_solver.presolve import Orders, Problem, ProblemAccess
     from reorder_solver.presolve.problem import IntArray
 
@@ -156,12 +158,14 @@ class _Model:
                     made.append(Junction(weight, last, first))
             places.append(tuple(here))
             fixed_shares.append(tuple(shares))
-        spread = frozenset(
-            (tensor, one)
-            for tensor, sizes in enumerate(problem.sizes)
-            for one in np.flatnonzero(sizes > 1).tolist()
+        return cls(
+            Junctions(made, _spread(problem)),
+            most,
+            unit,
+            paying,
+            tuple(places),
+            tuple(fixed_shares),
         )
-        return cls(Junctions(made, spread), most, unit, paying, tuple(places), tuple(fixed_shares))
 
     def part(self, time_limit: float | None) -> JunctionsPart[int]:
         """What the linear relaxation proves."""
@@ -176,6 +180,39 @@ class _Model:
         saved = self.junctions.most_saved(found, _EXPONENT) >> _EXPONENT
         bound = max(0, self.most - self.unit * saved)
         return JunctionsPart(self.accesses, shares, _EXPONENT, bound)
+
+
+def kept_apart(
+    problem: Problem, cuts: Sequence[Cut], deadline: Deadline, *, seed: int, threads: int
+) -> int:
+    """What accesses pay at least for being cut, beyond the runs of their pieces.
+
+    Each cut costs the price of a run, unless it is a junction at which two runs join.
+    """
+    weights = [run_weight(access) or 0 for access in problem.accesses]
+    unit = gcd(*weights) or 1
+    total = 0
+    made: list[Junction] = []
+    for number, left, right, can_join in cuts:
+        weight = 0 if problem.accesses[number].required else weights[number] // unit
+        ends = _end(problem, *left, -1), _end(problem, *right, 0)
+        total += weight
+        if weight and can_join and not any(end is not None and not end[1] for end in ends):
+            made.append(Junction(weight, *ends))
+    model = Junctions(made, _spread(problem))
+    left_over = deadline.remaining
+    joined = model.solve(
+        time_limit=None if math.isinf(left_over) else left_over, seed=seed, threads=threads
+    )
+    return unit * (total - joined.most)
+
+
+def _spread(problem: Problem) -> frozenset[tuple[int, int]]:
+    return frozenset(
+        (tensor, one)
+        for tensor, sizes in enumerate(problem.sizes)
+        for one in np.flatnonzero(sizes > 1).tolist()
+    )
 
 
 def _seconds_left(task: Task) -> float | None:
