@@ -150,7 +150,7 @@ class _Model:
             runs = sum(_runs(problem, *part) for part in access.parts)
             most += unit * weight * max(0, runs - 1)
             here, shares = [], []
-            for last, first in _meetings(problem, access):
+            for last, first in meetings(problem, access):
                 is_apart = () in (last and last[1], first and first[1])
                 here.append(-1 if is_apart else len(made))
                 shares.append(weight if last is not None and not last[1] else 0)
@@ -228,7 +228,7 @@ def _runs(problem: Problem, tensor: int, wanted: IntArray) -> int:
     return runs_and_span(starts[wanted], problem.sizes[tensor][wanted])[0] if wanted.size else 0
 
 
-def _meetings(problem: Problem, access: ProblemAccess) -> Iterator[tuple[End | None, End | None]]:
+def meetings(problem: Problem, access: ProblemAccess) -> Iterator[tuple[End | None, End | None]]:
     """Where two parts meet that both want something: which ends will do.
 
     An end without any class is one that a fixed tensor does not have.

@@ -81,6 +81,7 @@ def _runs_turns(problem: Problem) -> Iterator[Turn]:
     from reorder_solver.backends.junctions import JunctionBound
 
     exact, small, bound = make_backend("branch-and-cut"), make_backend("subset-dp"), SequenceBound()
+    joined = make_backend("circuits")
     if exact.supports(problem) is None:
         yield Turn(exact, 1.0, proves=True)
         yield Turn(make_backend("local_search"), 1.0)
@@ -91,8 +92,11 @@ def _runs_turns(problem: Problem) -> Iterator[Turn]:
     if small.supports(problem) is None:
         yield Turn(small, 0.7, proves=True)
     elif bound.supports(problem) is None:
+        is_small = joined.supports(problem) is None
         yield Turn(make_backend("local_search"), 0.4)
-        yield Turn(bound, 1.0, proves=True)
+        yield Turn(bound, 0.5 if is_small else 1.0, proves=True)
+        if is_small:
+            yield Turn(joined, 0.9, proves=True)
     yield Turn(make_backend("local_search"), 1.0)
 
 

@@ -20,6 +20,7 @@ _BUILT_IN: dict[str, str] = {
     "betweenness": "reorder_solver.backends.betweenness:Betweenness",
     "branch-and-cut": "reorder_solver.backends.branch_and_cut:BranchAndCut",
     "circuit": "reorder_solver.backends.circuit:Circuit",
+    "circuits": "reorder_solver.backends.circuits:Circuits",
     "exact": "reorder_solver.backends.exact:Exact",
     "exact-pulp": "reorder_solver.backends.exact:ExactPulp",
     "greedy": "reorder_solver.backends.greedy:Greedy",
