@@ -120,8 +120,8 @@ class Junctions:
             {tensor: one for (tensor, one), on in known.items() if solver.value(on)}
             for known in ends
         )
-        # Whole numbers well below 2^53.
-        most = min(total, round(solver.best_objective_bound))
+        # The bound of the response is an integer, for the negative; that of the solver is a float.
+        most = min(total, -int(solver.response_proto.inner_objective_lower_bound))
         return Joined(most, lasts, firsts, is_best=status == cp.OPTIMAL)
 
     def shares(self, exponent: int, *, time_limit: float | None = None) -> list[int]:
