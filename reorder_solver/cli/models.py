@@ -283,15 +283,14 @@ def applied(prepared: Prepared, solved: Solved) -> Applied:
     """
     from reorder_solver import torch_adapter as ta
     from reorder_solver.torch_adapter.apply import rewrite
-    from reorder_solver.torch_adapter.compact import export_error, require_equal
+    from reorder_solver.torch_adapter.checking import checked_error
 
     with quiet():
         try:
             written = rewrite(solved.extraction, solved.result)
-            error = export_error(
+            error = checked_error(
                 solved.extraction, solved.result, prepared.model, prepared.masks, prepared.inputs
             )
-            require_equal(error)
         except ta.ExportMismatchError as failure:
             raise VerificationError(f"{prepared.spec}: {failure}") from None
     return Applied(written, error)

@@ -13,6 +13,7 @@ from torch.utils import _pytree as pytree
 
 from formulations.warm_up import wait_for_all
 from reorder_solver.core.errors import InputError
+from reorder_solver.torch_adapter.complex_constants import store_as_pairs
 from reorder_solver.torch_adapter.constant_writes import run_constant_writes
 from reorder_solver.torch_adapter.errors import CaptureError
 from reorder_solver.torch_adapter.folding import fold, folded_from
@@ -95,10 +96,14 @@ def capture(model: nn.Module, example_inputs: Any) -> Captured:
 
     Raises
     ------
+    InputError
+        If the inputs are wrong, or there is not one sample in them.
     CaptureError
         If the model cannot be captured at all.
     """
     args, kwargs = as_arguments(example_inputs)
+    if _batch_of([*args, *kwargs.values()]) == 0:
+        raise InputError("example_inputs must have at least one sample, got a batch of 0")
     # torch.export replaces built-in functions, which a kernel compiled meanwhile would trip over.
     wait_for_all()
     program, batch, notes = _export(model, args, kwargs)
@@ -114,6 +119,8 @@ def capture(model: nn.Module, example_inputs: Any) -> Captured:
     }
     transient = {name for name, _ in module.named_buffers()} - set(module.state_dict())
     written = _written(graph)
+    own = {name for name, _ in (*model.named_parameters(), *model.named_buffers())}
+    types |= store_as_pairs(graph, attributes, own | written)
     folded = fold(graph, attributes, written)
     if folded:
         notes.append(f"computed from parameters, now stored: {_some(sorted(folded))}")
@@ -198,7 +205,7 @@ def _export(
     model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[torch.export.ExportedProgram, int, list[str]]:
     leaves = [*args, *kwargs.values()]
-    batch = next((len(leaf) for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.ndim), 1)
+    batch = _batch_of(leaves)
     dynamic = [
         {0: torch.export.Dim.DYNAMIC}
         if isinstance(leaf, torch.Tensor) and leaf.ndim and len(leaf) == batch
@@ -227,6 +234,10 @@ def _export(
         raise CaptureError(
             f"torch.export cannot capture {type(model).__name__}: {_first_line(refusal)}"
         ) from refusal
+
+
+def _batch_of(leaves: list[Any]) -> int:
+    return next((len(leaf) for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.ndim), 1)
 
 
 def _first_line(error: Exception) -> str:

@@ -5,17 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from reorder_solver.core.errors import BackendContractError, InputError
 from reorder_solver.core.prices import Objective
-from reorder_solver.torch_adapter.apply import apply, rewrite
-from reorder_solver.torch_adapter.compare import max_relative_error
+from reorder_solver.torch_adapter.apply import rewrite
+from reorder_solver.torch_adapter.checking import checked_error
 from reorder_solver.torch_adapter.describe import describe
-from reorder_solver.torch_adapter.errors import ExportMismatchError
 from reorder_solver.torch_adapter.exports import export_kind
 from reorder_solver.torch_adapter.extract import extract
-from reorder_solver.torch_adapter.masks import masked
 from reorder_solver.torch_adapter.optimise import SolverSettings, best_transformed
 from reorder_solver.torch_adapter.pruning import constrain
 from reorder_solver.torch_adapter.target import checked_target, windows_for
@@ -28,14 +24,10 @@ if TYPE_CHECKING:
 
     from reorder_solver.core.instance import Instance
     from reorder_solver.core.result import Result
-    from reorder_solver.torch_adapter.extract import Extraction
     from reorder_solver.torch_adapter.masks import Masks
     from reorder_solver.torch_adapter.report import Report
     from reorder_solver.torch_adapter.scores import Scores
     from reorder_solver.torch_adapter.window_pruning import WindowPruning
-
-#: Largest error of an export, relative to the scale of the output, in double precision.
-TOLERANCE = 1e-10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +112,7 @@ def compact(
     Raises
     ------
     InputError
-        If an argument is wrong.
+        If an argument is wrong, or the model does not run in double precision, where it is checked.
     ExportMismatchError
         If the check finds an error above 1e-10 of the output's scale.
     """
@@ -168,8 +160,7 @@ def compact(
     written = rewrite(extraction, result, free_copies=kind.free_copies)
     error = None
     if check and not kind.free_copies:
-        error = export_error(extraction, result, model, masks, example_inputs)
-        require_equal(error)
+        error = checked_error(extraction, result, model, masks, example_inputs)
     report = describe(
         model,
         plain,
@@ -193,21 +184,3 @@ def _check_pruning(masks: object, export: str, scores: object, target: object) -
     if export != "optimal":
         raise InputError(f"scores and target are for export 'optimal', not {export!r}")
     checked_target(target)
-
-
-def export_error(
-    extraction: Extraction, result: Result, model: nn.Module, masks: Masks | None, inputs: Any
-) -> float:
-    """Largest error of an export against the masked model, both in double precision."""
-    precise = apply(extraction, result, dtype=torch.float64)
-    return max_relative_error(masked(model, masks), precise, inputs)
-
-
-def require_equal(error: float) -> None:
-    """Raise :class:`ExportMismatchError` unless `error` is within :data:`TOLERANCE`."""
-    if not error <= TOLERANCE:
-        raise ExportMismatchError(
-            f"the export differs from the masked model by {error:.1e} of the output's scale "
-            f"(at most {TOLERANCE:.0e} is rounding)",
-            error,
-        )

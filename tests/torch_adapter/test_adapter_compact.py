@@ -12,8 +12,8 @@ from adapter_nets import TOLERANCE, Dense, ManyInOut, Residual, SpatialAttention
 
 import reorder_solver as rs
 from reorder_solver import torch_adapter as ta
-from reorder_solver.torch_adapter import compact as compact_function
-from reorder_solver.torch_adapter.compact import require_equal
+from reorder_solver.torch_adapter import checking
+from reorder_solver.torch_adapter.checking import require_equal
 from reorder_solver.torch_adapter.optimise import SolverSettings
 
 if TYPE_CHECKING:
@@ -166,8 +166,7 @@ def test_a_wrong_export_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     other = build(Residual, seed=1)
     extraction = ta.extract(other, image())
     wrong = ta.apply(extraction, rs.Layout.identity(extraction.instance), dtype=torch.float64)
-    namespace = compact_function.__globals__
-    monkeypatch.setitem(namespace, "apply", lambda *_, **__: wrong)
+    monkeypatch.setattr(checking, "apply", lambda *_, **__: wrong)
     with pytest.raises(ta.ExportMismatchError, match="differs from the masked model") as caught:
         ta.compact(build(Residual), image())
     assert caught.value.error is not None

@@ -1,0 +1,119 @@
+"""The check in double precision: what models do whose numbers or operators fix a type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from adapter_nets import TOLERANCE, conv, image
+from torch import nn
+
+import reorder_solver as rs
+from reorder_solver import torch_adapter as ta
+
+MASKS = {"last": {"input": np.arange(8) % 3 != 0}}
+Middle = Callable[[torch.Tensor], torch.Tensor]
+
+
+class Made(nn.Module):
+    """Two convolutions, and between them what a mask does that the model makes itself."""
+
+    def __init__(self, middle: Middle) -> None:
+        super().__init__()
+        self.middle = middle
+        self.first = conv(3, 8, 3)
+        self.last = conv(8, 8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.last(self.middle(self.first(x)))
+        return found
+
+
+def made(middle: Middle, dtype: torch.dtype = torch.float32) -> nn.Module:
+    """The model with random weights."""
+    torch.manual_seed(0)
+    return Made(middle).to(dtype).eval()
+
+
+def tenths(x: torch.Tensor) -> torch.Tensor:
+    """A mask with a number in it that no binary type holds."""
+    mask = torch.zeros(8, dtype=x.dtype)
+    mask[1] = 0.1
+    mask[3:] = 0.7
+    return x * mask.view(1, 8, 1, 1)
+
+
+def turned(x: torch.Tensor) -> torch.Tensor:
+    """A complex mask that is filled piece by piece."""
+    mask = torch.zeros(8, dtype=torch.complex64)
+    mask[1] = 0.5j
+    mask[3:] = 0.25 + 2.0j
+    return (x * mask.view(1, 8, 1, 1)).abs()
+
+
+def mixed(x: torch.Tensor) -> torch.Tensor:
+    """Interpolation that wants its weights in single precision."""
+    mask = torch.zeros(8)
+    mask[2] = 0.5
+    return torch.lerp(x, x * 2, mask.view(1, 8, 1, 1))
+
+
+def test_numbers_that_were_rounded_are_told_from_mistakes() -> None:
+    """torch.export has them in the model's type; a model in double precision has them all."""
+    model = made(tenths)
+    with pytest.raises(ta.ExportMismatchError, match=r"own float32 they differ by 0\.0e\+00"):
+        ta.compact(model, image(), MASKS)
+    module = ta.compact(model, image(), MASKS, check=False).module
+    torch.testing.assert_close(module(image()), ta.masked(model, MASKS)(image()), rtol=0, atol=1e-6)
+    out = ta.compact(made(tenths, torch.float64), image().double(), MASKS)
+    assert out.report.error is not None
+    assert out.report.error <= TOLERANCE
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_complex_masks(dtype: torch.dtype) -> None:
+    """They keep their imaginary parts in any precision."""
+    model, x = made(turned, dtype), image(2).to(dtype)
+    out = ta.compact(model, x, MASKS)
+    assert out.report.error is not None
+    assert out.report.error <= TOLERANCE
+    reference = ta.masked(model, MASKS)
+    assert ta.max_relative_error(reference, out.module, image(3)) <= TOLERANCE
+    assert not any(one.is_complex() for one in out.module.state_dict().values())
+
+
+def test_a_complex_buffer_of_the_model_is_left_alone() -> None:
+    """Whatever becomes of it in another precision becomes of it in the model, too."""
+
+    class Buffered(Made):
+        def __init__(self) -> None:
+            super().__init__(tenths)
+            self.register_buffer("turn", torch.tensor(0.5 + 1.0j))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = self.last((self.first(x) * self.turn).real)
+            return found
+
+    torch.manual_seed(0)
+    model = Buffered().eval()
+    module = ta.compact(model, image(), MASKS, check=False).module
+    assert dict(module.named_buffers())["turn"].is_complex()
+    torch.testing.assert_close(module(image()), ta.masked(model, MASKS)(image()))
+
+
+def test_a_model_that_does_not_run_in_double_precision() -> None:
+    """One line says so; the export itself is there."""
+    model = made(mixed)
+    with pytest.raises(rs.InputError, match=r"in which the model does not run .* check=False"):
+        ta.compact(model, image(), MASKS)
+    module = ta.compact(model, image(), MASKS, check=False).module
+    torch.testing.assert_close(module(image()), ta.masked(model, MASKS)(image()))
+
+
+def test_a_batch_of_nothing() -> None:
+    """There is nothing to capture a model with."""
+    for call in (ta.compact, ta.extract):
+        with pytest.raises(rs.InputError, match="at least one sample, got a batch of 0"):
+            call(made(tenths), image()[:0])
