@@ -282,13 +282,11 @@ def applied(prepared: Prepared, solved: Solved) -> Applied:
         If the error is more than rounding.
     """
     from reorder_solver import torch_adapter as ta
-    from reorder_solver.torch_adapter.apply import rewrite
-    from reorder_solver.torch_adapter.checking import checked_error
+    from reorder_solver.torch_adapter.checking import checked
 
     with quiet():
         try:
-            written = rewrite(solved.extraction, solved.result)
-            error = checked_error(
+            written, error = checked(
                 solved.extraction, solved.result, prepared.model, prepared.masks, prepared.inputs
             )
         except ta.ExportMismatchError as failure:

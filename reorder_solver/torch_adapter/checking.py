@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from reorder_solver.core.errors import InputError
-from reorder_solver.torch_adapter.apply import apply
-from reorder_solver.torch_adapter.compare import max_relative_error
+from reorder_solver.torch_adapter.apply import apply, rewrite
+from reorder_solver.torch_adapter.compare import max_relative_error, relative_error_of
 from reorder_solver.torch_adapter.errors import ExportMismatchError
 from reorder_solver.torch_adapter.masks import masked
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from reorder_solver.core.result import Result
+    from reorder_solver.torch_adapter.apply import Rewritten
     from reorder_solver.torch_adapter.extract import Extraction
     from reorder_solver.torch_adapter.masks import Masks
 
@@ -25,10 +26,16 @@ TOLERANCE = 1e-10
 _SINGLE = 1e-6
 
 
-def checked_error(
+def checked(
     extraction: Extraction, result: Result, model: nn.Module, masks: Masks | None, inputs: Any
-) -> float:
-    """Largest error of an export against the masked model, both in double precision.
+) -> tuple[Rewritten, float]:
+    """Build the module, and compare it with the masked model, both in double precision.
+
+    Returns
+    -------
+    Rewritten
+    float
+        The largest error, relative to the scale of the output.
 
     Raises
     ------
@@ -37,19 +44,39 @@ def checked_error(
     InputError
         If the model does not run in double precision.
     """
-    reference = masked(model, masks)
-    precise = apply(extraction, result, dtype=torch.float64)
+    own = _only_type(extraction)
+    written = rewrite(extraction, result, dtype=None if own is None else torch.float64)
+    precise = written.module
+    if own is None:
+        precise = apply(extraction, result, dtype=torch.float64)
     try:
-        error = max_relative_error(reference, precise, inputs)
+        error = relative_error_of(masked(model, masks), precise, inputs)
     except RuntimeError:
-        _require_double(reference, inputs)
+        _require_double(masked(model, masks), inputs)
         raise
     cause = ""
     if TOLERANCE < error <= _SINGLE:
+        reference = masked(model, masks)
         own = max_relative_error(reference, apply(extraction, result), inputs, dtype=None)
         cause = _cause(reference, own)
     require_equal(error, cause)
-    return error
+    if own is not None:
+        written.module.to(own)
+    return written, error
+
+
+def _only_type(extraction: Extraction) -> torch.dtype | None:
+    """The type of all that a model stores, if one module can be checked and then brought into it.
+
+    None for several types, and where running the module writes to what it stores.
+    """
+    captured = extraction.captured
+    types = {
+        captured.folded.get(name, stored.dtype)
+        for name, stored in captured.attributes.items()
+        if isinstance(stored, torch.Tensor) and stored.is_floating_point()
+    }
+    return types.pop() if len(types) == 1 and not captured.written else None
 
 
 def require_equal(error: float, cause: str = "") -> None:

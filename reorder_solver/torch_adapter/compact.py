@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from reorder_solver.core.errors import BackendContractError, InputError
 from reorder_solver.core.prices import Objective
 from reorder_solver.torch_adapter.apply import rewrite
-from reorder_solver.torch_adapter.checking import checked_error
+from reorder_solver.torch_adapter.checking import checked
 from reorder_solver.torch_adapter.describe import describe
 from reorder_solver.torch_adapter.exports import export_kind
 from reorder_solver.torch_adapter.extract import extract
@@ -157,10 +157,11 @@ def compact(
     if result.layout is None:
         # No access is required to be a view, so any layout is a solution.
         raise BackendContractError(f"no layout, status {result.status.value}")
-    written = rewrite(extraction, result, free_copies=kind.free_copies)
     error = None
     if check and not kind.free_copies:
-        error = checked_error(extraction, result, model, masks, example_inputs)
+        written, error = checked(extraction, result, model, masks, example_inputs)
+    else:
+        written = rewrite(extraction, result, free_copies=kind.free_copies)
     report = describe(
         model,
         plain,

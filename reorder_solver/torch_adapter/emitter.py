@@ -311,7 +311,8 @@ class Emitter:
         if after is not None:
             tensor = after(tensor)
         self.ledger.used(name, tensor.numel())
-        return self._store(name, name, tensor, moved)
+        fresh = bool(moved) and after is None
+        return self._store(name, name, tensor, moved, fresh=fresh)
 
     def new_parameter(
         self, name: str, tensor: torch.Tensor, index: IndexArray, *, like: str
@@ -320,8 +321,15 @@ class Emitter:
         return self._store(name, like, tensor.to(self._attributes[like].detach()), {0: index})
 
     def _store(
-        self, name: str, like: str, tensor: torch.Tensor, moved: Mapping[int, IndexArray]
+        self,
+        name: str,
+        like: str,
+        tensor: torch.Tensor,
+        moved: Mapping[int, IndexArray],
+        *,
+        fresh: bool = False,
     ) -> fx.Node:
+        """A stored tensor; one that is not `fresh` may be memory of something else."""
         # Equal numbers in another arrangement would no longer be equal after a training step.
         arrangement = tuple((axis, moved[axis].tobytes()) for axis in sorted(moved))
         variants = self._variants.setdefault((name, arrangement), [])
@@ -330,7 +338,7 @@ class Emitter:
                 return node
         free = self._free_name(name)
         original = self._attributes[like]
-        data = tensor.clone(memory_format=torch.preserve_format)
+        data = tensor if fresh else tensor.clone(memory_format=torch.preserve_format)
         if isinstance(original, nn.Parameter):
             data = nn.Parameter(data, requires_grad=original.requires_grad)
         self.values[free] = data

@@ -68,6 +68,15 @@ class Flow:
         """For each feature the channel it belongs to."""
         return np.repeat(np.arange(self.channels, dtype=np.int64), self.sizes)
 
+    def any_feature(self, features: BoolArray) -> BoolArray:
+        """Per channel whether there is a True among its features, on the last axis."""
+        if self.block == 1:
+            # Much faster than sums over stretches of one.
+            return features
+        starts = np.cumsum(self.sizes) - self.sizes
+        found: BoolArray = np.logical_or.reduceat(features, starts, axis=-1)
+        return found
+
     def same_sizes(self, other: Flow) -> bool:
         """True if both have equally many channels of equal sizes."""
         return np.array_equal(self.sizes, other.sizes)

@@ -50,7 +50,6 @@ def fold(
         the only tensor it is made of if nothing else uses that one, or else a new one.
     """
     fixed = _fixed_nodes(graph, {k: v for k, v in attributes.items() if k not in written})
-    precise = {name: _precise(one) for name, one in attributes.items()}
     values: dict[fx.Node, Any] = {}
     found: dict[str, torch.dtype] = {}
     for node in list(graph.nodes):
@@ -59,7 +58,7 @@ def fold(
         if not _fits(node, attributes):
             continue
         sources = tuple(sorted(_sources(node)))
-        result = _stored(_value(node, precise, values), sources, attributes)
+        result = _stored(_value(node, attributes, values), sources, attributes)
         with graph.inserting_before(node):
             stored = graph.create_node("get_attr", _name(node, sources, attributes))
         stored.meta = dict(node.meta)
@@ -102,7 +101,8 @@ def _idle_dropout(node: fx.Node) -> bool:
 def _value(node: fx.Node, attributes: Mapping[str, Any], values: dict[fx.Node, Any]) -> Any:
     if node not in values:
         if node.op == "get_attr":
-            return attributes[str(node.target)]
+            values[node] = _precise(attributes[str(node.target)])
+            return values[node]
         args, kwargs = fx.map_arg(
             (node.args, node.kwargs), lambda one: _value(one, attributes, values)
         )

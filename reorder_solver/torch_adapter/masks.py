@@ -129,8 +129,9 @@ class _Declared:
 def _read_masks(model: nn.Module, masks: Masks) -> Iterator[tuple[nn.Module, Side, Kept]]:
     if not isinstance(masks, Mapping):
         raise InputError("masks must be a mapping from module names to {'input': kept}")
+    modules = dict(model.named_modules(remove_duplicate=False))
     for name, sides in masks.items():
-        module = _module(model, name)
+        module = _module(modules, name)
         if not isinstance(sides, Mapping):
             raise _wrong(name, "must be a mapping {'input': kept, 'output': kept}")
         for side, kept in sides.items():
@@ -140,14 +141,13 @@ def _read_masks(model: nn.Module, masks: Masks) -> Iterator[tuple[nn.Module, Sid
             yield module, side, _array(name, side, kept, layer_weights.channels(module, side))
 
 
-def _module(model: nn.Module, name: str) -> nn.Module:
-    modules = dict(model.named_modules(remove_duplicate=False))
+def _module(modules: Mapping[str, nn.Module], name: str) -> nn.Module:
     if name not in modules:
         names = [key for key, module in modules.items() if layer_weights.maskable(module, "output")]
         near = difflib.get_close_matches(str(name), names, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise _wrong(name, f"the model has no such module{hint}")
-    module: nn.Module = modules[name]
+    module = modules[name]
     if not layer_weights.maskable(module, "output"):
         kind = type(module).__name__
         raise _wrong(

@@ -119,13 +119,11 @@ class Mix(Operation):
         self.weights = weights
         self.module = module
         self.padded = padded or weights.places.bias is None
-        used = weights.used()
-        starts = np.cumsum(source.flow.sizes) - source.flow.sizes
-        self._used: BoolArray = np.logical_or.reduceat(used, starts, axis=1)
+        self._used: BoolArray = source.flow.any_feature(weights.used())
         self._declared: BoolArray = (
             np.zeros(source.channels, dtype=np.bool_)
             if declared is None
-            else np.logical_or.reduceat(declared, starts)
+            else source.flow.any_feature(declared)
         )
 
     def sources(self) -> Sequence[Source]:

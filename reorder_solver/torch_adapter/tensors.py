@@ -100,6 +100,7 @@ class Tensors:
         for number, one in self.classes.items():
             sizes[number + 1] = one.channels
         self._offsets: IndexArray = np.cumsum(sizes)
+        self._numbers: dict[Value, IndexArray] = {}
 
     def atoms(self, value: Value) -> Atoms:
         """Tensor and channel of each channel of a live value."""
@@ -111,8 +112,12 @@ class Tensors:
 
     def numbers(self, value: Value) -> IndexArray:
         """A number for each channel of a live value, the same for the same channel of a tensor."""
-        atoms = self.atoms(value)
-        return self._offsets[atoms.tensors] + atoms.channels
+        if value not in self._numbers:
+            atoms = self.atoms(value)
+            found = self._offsets[atoms.tensors] + atoms.channels
+            found.setflags(write=False)
+            self._numbers[value] = found
+        return self._numbers[value]
 
     def offset(self, tensor: int) -> int:
         """The number of the first channel of a tensor."""

@@ -13,6 +13,7 @@ from adapter_nets import TOLERANCE, Dense, ManyInOut, Residual, SpatialAttention
 import reorder_solver as rs
 from reorder_solver import torch_adapter as ta
 from reorder_solver.torch_adapter import checking
+from reorder_solver.torch_adapter.apply import rewrite
 from reorder_solver.torch_adapter.checking import require_equal
 from reorder_solver.torch_adapter.optimise import SolverSettings
 
@@ -165,8 +166,8 @@ def test_a_wrong_export_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     """The check compares with the masked model: another model's export does not pass."""
     other = build(Residual, seed=1)
     extraction = ta.extract(other, image())
-    wrong = ta.apply(extraction, rs.Layout.identity(extraction.instance), dtype=torch.float64)
-    monkeypatch.setattr(checking, "apply", lambda *_, **__: wrong)
+    wrong = rewrite(extraction, rs.Layout.identity(extraction.instance), dtype=torch.float64)
+    monkeypatch.setattr(checking, "rewrite", lambda *_, **__: wrong)
     with pytest.raises(ta.ExportMismatchError, match="differs from the masked model") as caught:
         ta.compact(build(Residual), image())
     assert caught.value.error is not None
