@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reorder_solver.torch_adapter.emitter import resolve
-from reorder_solver.torch_adapter.operations import Concatenation
+from reorder_solver.torch_adapter.operations import Concatenation, resolve
 from reorder_solver.torch_adapter.plan import live_operations
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ import torch
 
 from reorder_solver.torch_adapter.build import build
 from reorder_solver.torch_adapter.capture import capture
-from reorder_solver.torch_adapter.emitter import resolve
 from reorder_solver.torch_adapter.facts import Facts
 from reorder_solver.torch_adapter.layer_weights import channels, mixes
+from reorder_solver.torch_adapter.operations import resolve
 from reorder_solver.torch_adapter.plan import live_operations
 from reorder_solver.torch_adapter.rules import RULES
 from reorder_solver.torch_adapter.schema import bind, operator_name

@@ -12,9 +12,8 @@ from reorder_solver.core.instance import Role
 from reorder_solver.core.layout import Layout
 from reorder_solver.core.prices import Mode, Objective
 from reorder_solver.torch_adapter.diagram import diagram
-from reorder_solver.torch_adapter.emitter import resolve
 from reorder_solver.torch_adapter.ledger import FREE, JOIN, SHARED, feature_bytes
-from reorder_solver.torch_adapter.operations import Concatenation, Opaque, Select
+from reorder_solver.torch_adapter.operations import Concatenation, Opaque, Select, resolve
 from reorder_solver.torch_adapter.plan import live_operations
 from reorder_solver.torch_adapter.report import AccessRow, Report, Totals
 from reorder_solver.torch_adapter.work import layers

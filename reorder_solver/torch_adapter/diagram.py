@@ -9,9 +9,8 @@ import numpy as np
 
 from reorder_solver.core.prices import Mode
 from reorder_solver.plot.network import COPY_OF, Box, Line, Network
-from reorder_solver.torch_adapter.emitter import resolve
 from reorder_solver.torch_adapter.ledger import JOIN
-from reorder_solver.torch_adapter.operations import Adopt, Concatenation, Opaque, Select
+from reorder_solver.torch_adapter.operations import Adopt, Concatenation, Opaque, Select, resolve
 from reorder_solver.torch_adapter.plan import live_operations
 from reorder_solver.torch_adapter.work import layers
 

@@ -15,8 +15,9 @@ from reorder_solver.torch_adapter.facts import filled_arguments
 from reorder_solver.torch_adapter.flow import is_run
 from reorder_solver.torch_adapter.functional import IN_PLACE
 from reorder_solver.torch_adapter.kernel_writer import KernelWriter
+from reorder_solver.torch_adapter.late import late_choices
 from reorder_solver.torch_adapter.ledger import FREE, Ledger
-from reorder_solver.torch_adapter.operations import Opaque, Select
+from reorder_solver.torch_adapter.operations import Opaque, resolve
 from reorder_solver.torch_adapter.trainable import ORIGIN
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class Emitter:
     ----------
     kernels : KernelWriter
         What writes gathers and products.
+    late : frozenset of Operation
+        Those that handle all that is stored rather than copy a slice of it.
     ledger : Ledger
         Every selection and concatenation written, and the sizes of weights.
     """
@@ -86,6 +89,7 @@ class Emitter:
         self.ledger = Ledger(facts.program.captured.batch)
         self.graph = fx.Graph()
         self.kernels = KernelWriter(self.graph, usage)
+        self.late = late_choices(facts, usage)
         self.values: dict[str, Any] = {}
         self.origins: dict[str, str] = {}
         self._attributes = attributes
@@ -353,15 +357,6 @@ class Emitter:
             name = f"{wanted}_{number}"
             number += 1
         return name
-
-
-def resolve(value: Value) -> tuple[Value, IndexArray]:
-    """The stored value that `value` looks at, and which of its channels they are."""
-    index = np.arange(value.channels, dtype=np.int64)
-    while isinstance(value.operation, Select) and not value.operation.copied:
-        index = value.operation.index[index]
-        value = value.operation.source
-    return value, index
 
 
 def _inside(order: IndexArray, sequence: IndexArray) -> IndexArray:

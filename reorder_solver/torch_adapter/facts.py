@@ -186,6 +186,8 @@ class _UnknownError(Exception):
 class _Eager:
     """Runs an operation on constants, where the emitter would write it down."""
 
+    late: frozenset[Operation] = frozenset()
+
     def __init__(self, facts: Facts, samples: int) -> None:
         self.facts = facts
         self._samples = samples

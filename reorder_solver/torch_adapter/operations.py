@@ -131,6 +131,15 @@ class Select(Operation):
         return emitter.get(self.source, self.index[sequence])
 
 
+def resolve(value: Value) -> tuple[Value, IndexArray]:
+    """The stored value that `value` looks at, and which of its channels they are."""
+    index = np.arange(value.channels, dtype=np.int64)
+    while isinstance(value.operation, Select) and not value.operation.copied:
+        index = value.operation.index[index]
+        value = value.operation.source
+    return value, index
+
+
 class ChannelWise(Operation):
     """Makes each output channel of given channels of its operands.
 
@@ -230,7 +239,32 @@ class PerChannel(ChannelWise):
         return found
 
     def lower(self, sequence: IndexArray, emitter: Emitter) -> fx.Node:
-        """The operator on the operands' channels, in the same order."""
+        """The operator on the operands' channels, in the same order.
+
+        Or on all that is stored, and a choice of the result: see `late`.
+        """
+        assert self.output is not None
+        whole = self._all_stored(sequence, emitter) if self in emitter.late else None
+        if whole is None:
+            return self._lowered(sequence, emitter)
+        return emitter.select(self._lowered(whole, emitter), self.output.flow, whole, sequence)
+
+    def _all_stored(self, sequence: IndexArray, emitter: Emitter) -> IndexArray | None:
+        """All that can be made of what is stored, if `sequence` is made of a slice of that."""
+        (operand,) = self.operands
+        assert operand.index is not None
+        assert self.output is not None
+        stored = emitter.stored(operand.value)
+        wanted = operand.index[sequence]
+        if wanted.size >= stored.size or len(emitter.runs(operand.value, wanted)) > 1:
+            return None
+        made_of = np.full(operand.value.channels, -1, dtype=np.int64)
+        made_of[operand.index] = np.arange(self.output.channels)
+        whole: IndexArray = made_of[stored]
+        is_one_to_one = np.unique(operand.index).size == operand.index.size
+        return whole if is_one_to_one and bool((whole >= 0).all()) else None
+
+    def _lowered(self, sequence: IndexArray, emitter: Emitter) -> fx.Node:
         assert self.output is not None
         replaced: dict[Place, Any] = {}
         for operand in self.operands:

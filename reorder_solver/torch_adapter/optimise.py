@@ -80,7 +80,8 @@ def best_transformed(
     problem with them has the cheaper solution. The time limit is for all solving together; after
     an interruption, the best so far is returned.
     """
-    usage = usage_of(example_inputs, multiply=allowed.multiply)
+    is_timed = Objective.parse(settings.objective) is Objective.LATENCY
+    usage = usage_of(example_inputs, multiply=allowed.multiply, late=allowed.late and not is_timed)
     extraction = settings.priced(plain.transformed(allowed, usage), example_inputs)
     result = settings.solve(extraction)
     if not allowed.share or not result.cost:

@@ -11,10 +11,15 @@ import numpy as np
 from reorder_solver.core.instance import Role
 from reorder_solver.core.prices import Objective
 from reorder_solver.sharing import Source, share_buffers
-from reorder_solver.torch_adapter.emitter import resolve
 from reorder_solver.torch_adapter.grouped import GroupedMix
 from reorder_solver.torch_adapter.mixing import Mix
-from reorder_solver.torch_adapter.operations import Concatenation, Operand, PerChannel, Select
+from reorder_solver.torch_adapter.operations import (
+    Concatenation,
+    Operand,
+    PerChannel,
+    Select,
+    resolve,
+)
 from reorder_solver.torch_adapter.plan import channel_bytes, live_operations
 from reorder_solver.torch_adapter.program import Value
 

@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reorder_solver.torch_adapter.emitter import resolve
-from reorder_solver.torch_adapter.operations import ChannelWise, Concatenation, Opaque, Select
+from reorder_solver.torch_adapter.operations import (
+    ChannelWise,
+    Concatenation,
+    Opaque,
+    Select,
+    resolve,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,11 +18,11 @@ from scipy.cluster.hierarchy import DisjointSet
 from reorder_solver.core.instance import Role
 from reorder_solver.core.prices import Mode
 from reorder_solver.torch_adapter.arrange import arrange
-from reorder_solver.torch_adapter.emitter import resolve
 from reorder_solver.torch_adapter.grouped import GroupedMix
 from reorder_solver.torch_adapter.hidden import copied_share
+from reorder_solver.torch_adapter.late import late_choices
 from reorder_solver.torch_adapter.mixing import Mix
-from reorder_solver.torch_adapter.operations import ChannelWise, Concatenation, Select
+from reorder_solver.torch_adapter.operations import ChannelWise, Concatenation, Select, resolve
 from reorder_solver.torch_adapter.plan import (
     Plan,
     PlannedAccess,
@@ -59,6 +59,9 @@ class Transformations:
     multiply : bool
         Let pointwise convolutions that would copy a slice of channels read it by a product of
         matrices.
+    late : bool
+        Let operators without weights that would copy a slice of channels, such as pools, handle
+        all that is stored instead, unless the objective is ``latency``.
     """
 
     hoist: bool = True
@@ -66,6 +69,7 @@ class Transformations:
     narrow: bool = True
     share: bool = True
     multiply: bool = True
+    late: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,6 +103,7 @@ class TransformedPlan(Plan):
         self._allowed = allowed
         self._usage = usage
         self._steps: _Steps | None = None
+        self._late = late_choices(facts, usage)
         super().__init__(facts, name, end_to_end=not allowed.fuse)
 
     @property
@@ -194,7 +199,7 @@ class TransformedPlan(Plan):
 
     def _copied(self, operation: Operation, size: int) -> int:
         """What an operation copies of a slice, of `size` bytes per channel."""
-        if self._usage is None:
+        if self._usage is None or operation in self._late:
             return 0
         return round(size * copied_share(getattr(operation, "node", None), self._usage))
 

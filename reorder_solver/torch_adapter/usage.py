@@ -23,11 +23,14 @@ class Usage:
         Of values with four axes; others are contiguous.
     multiply : bool
         Slices that a pointwise convolution would copy may be read by a matrix product.
+    late : bool
+        Operators without weights that would copy a slice handle all that is stored instead.
     """
 
     batch: int = 1
     memory_format: str = "contiguous"
     multiply: bool = True
+    late: bool = False
 
     @property
     def is_last(self) -> bool:
@@ -57,13 +60,13 @@ def as_called(inputs: Any, usage: Usage) -> Any:
     return pytree.tree_map(one, inputs)
 
 
-def usage_of(example_inputs: Any, *, multiply: bool = True) -> Usage:
+def usage_of(example_inputs: Any, *, multiply: bool = True, late: bool = False) -> Usage:
     """Read batch size and memory format off example inputs.
 
     Parameters
     ----------
     example_inputs : tensor, tuple of tensors, or mapping of str to tensor
-    multiply : bool
+    multiply, late : bool
     """
     args, kwargs = as_arguments(example_inputs)
     tensors = [one for one in (*args, *kwargs.values()) if isinstance(one, torch.Tensor)]
@@ -76,4 +79,5 @@ def usage_of(example_inputs: Any, *, multiply: bool = True) -> Usage:
         batch=max(1, len(tensors[0]) if tensors[0].ndim else 1),
         memory_format="channels_last" if is_last else "contiguous",
         multiply=multiply,
+        late=late,
     )
