@@ -28,7 +28,12 @@ def is_multiplied(node: fx.Node, usage: Usage) -> bool:
     That is a convolution with a kernel of one place, without padding, stride and groups, that
     would copy the slice.
     """
-    return usage.multiply and is_pointwise(node) and _share(node, usage, multiplied=False) > 0
+    return (
+        usage.multiply
+        and node not in usage.convolved
+        and is_pointwise(node)
+        and _share(node, usage, multiplied=False) > 0
+    )
 
 
 def is_pointwise(node: fx.Node) -> bool:

@@ -12,7 +12,7 @@ import torch
 from reorder_solver.core.prices import Objective
 from reorder_solver.core.result import StopReason
 from reorder_solver.solve import solve
-from reorder_solver.torch_adapter.pricing import with_prices
+from reorder_solver.torch_adapter.pricing import with_faster_kernels, with_prices
 from reorder_solver.torch_adapter.share import shared_copies, written_bytes
 from reorder_solver.torch_adapter.usage import usage_of
 
@@ -82,6 +82,8 @@ def best_transformed(
     """
     is_timed = Objective.parse(settings.objective) is Objective.LATENCY
     usage = usage_of(example_inputs, multiply=allowed.multiply, late=allowed.late and not is_timed)
+    if is_timed:
+        usage = with_faster_kernels(plain, usage, threads=torch.get_num_threads())
     extraction = settings.priced(plain.transformed(allowed, usage), example_inputs)
     result = settings.solve(extraction)
     if not allowed.share or not result.cost:

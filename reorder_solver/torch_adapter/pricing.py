@@ -14,7 +14,7 @@ from reorder_solver.core.prices import PriceList
 from reorder_solver.torch_adapter.joining import JoinCosts
 from reorder_solver.torch_adapter.mixing import Mix
 from reorder_solver.torch_adapter.operations import ChannelWise, Concatenation
-from reorder_solver.torch_adapter.prices import calibrate_sites, sites_of
+from reorder_solver.torch_adapter.prices import calibrate_sites, sites_of, slower_products
 from reorder_solver.torch_adapter.sizes import elements
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def with_prices(
         memory_format=usage.memory_format,
         threads=threads,
         multiply=usage.multiply,
+        convolved=usage.convolved,
     )
     measured = {
         access_id: calibration.prices
@@ -85,6 +86,47 @@ def with_prices(
     costs = _join_costs(planned, measured, batch, call)
     instance = extraction.instance.replace(accesses=accesses)
     return replace(extraction, instance=instance, joins=costs, usage=usage)
+
+
+def with_faster_kernels(
+    extraction: Extraction,
+    usage: Usage,
+    *,
+    threads: int = 1,
+    budget_s: float = 20.0,
+    cache: TimingCache | None = None,
+) -> Usage:
+    """The usage without those products that save no time over the convolutions they stand for.
+
+    Parameters
+    ----------
+    extraction : Extraction
+    usage : Usage
+    threads : int
+        Of PyTorch within operators.
+    budget_s : float
+        Seconds for measurements.
+    cache : TimingCache, optional
+        Where times are looked up and kept.
+    """
+    sites = sites_of(
+        extraction,
+        batch=usage.batch,
+        memory_format=usage.memory_format,
+        threads=threads,
+        multiply=usage.multiply,
+    )
+    planned = extraction.plan.planned
+    layers = {
+        planned[access_id].operation: site for access_id, site in sites.items() if site.multiplied
+    }
+    slower = slower_products(list(layers.values()), budget_s, cache)
+    convolved = {
+        layer.node
+        for layer, is_slower in zip(layers, slower, strict=True)
+        if is_slower and isinstance(layer, Mix)
+    }
+    return replace(usage, convolved=frozenset(convolved))
 
 
 class _Work:

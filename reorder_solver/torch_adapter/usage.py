@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils import _pytree as pytree
 
 from reorder_solver.torch_adapter.capture import as_arguments
+
+if TYPE_CHECKING:
+    from torch import fx
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +28,15 @@ class Usage:
         Slices that a pointwise convolution would copy may be read by a matrix product.
     late : bool
         Operators without weights that would copy a slice handle all that is stored instead.
+    convolved : frozenset of torch.fx.Node
+        Convolutions that are no products although they copy slices, since that is faster.
     """
 
     batch: int = 1
     memory_format: str = "contiguous"
     multiply: bool = True
     late: bool = False
+    convolved: frozenset[fx.Node] = frozenset()
 
     @property
     def is_last(self) -> bool:

@@ -14,6 +14,7 @@ from reorder_solver.torch_adapter.prices.calibration import (
 from reorder_solver.torch_adapter.prices.extraction import sites_of
 from reorder_solver.torch_adapter.prices.fit import Fit, fit_prices
 from reorder_solver.torch_adapter.prices.measure import Sample, measure
+from reorder_solver.torch_adapter.prices.products import slower_products
 from reorder_solver.torch_adapter.prices.site import AccessSite
 from reorder_solver.torch_adapter.prices.variants import Point
 
@@ -34,4 +35,5 @@ __all__ = [
     "measure",
     "price_sites",
     "sites_of",
+    "slower_products",
 ]

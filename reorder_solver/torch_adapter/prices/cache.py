@@ -56,13 +56,16 @@ class TimingCache:
         self.path = path
         self._entries: dict[str, list[Sample]] = {} if path is None else _read(path)
 
-    def get(self, site: AccessSite) -> list[Sample] | None:
-        """The samples of a site; None if it has not been measured here."""
-        return self._entries.get(key_of(site))
+    def get(self, site: AccessSite, what: str = "") -> list[Sample] | None:
+        """The samples of a site; None if it has not been measured here.
 
-    def put(self, new: Mapping[AccessSite, list[Sample]]) -> None:
+        `what` tells other measurements of it from those that prices are made from.
+        """
+        return self._entries.get(key_of(site, what))
+
+    def put(self, new: Mapping[AccessSite, list[Sample]], what: str = "") -> None:
         """Add samples, and write the file."""
-        self._entries.update({key_of(site): samples for site, samples in new.items()})
+        self._entries.update({key_of(site, what): samples for site, samples in new.items()})
         if self.path is None or not new:
             return
         # Another process may have added to it since; what is wrong with it has been said.
@@ -82,12 +85,14 @@ class TimingCache:
             _warn(self.path, f"the timings cannot be kept: {reason}")
 
 
-def key_of(site: AccessSite) -> str:
+def key_of(site: AccessSite, what: str = "") -> str:
     """All that a time depends on, as text."""
     facts = asdict(site) | {
         "torch": str(torch.__version__),
         "hardware": hardware(site.device),
     }
+    if what:
+        facts["measured"] = what
     return json.dumps(facts, sort_keys=True)
 
 

@@ -30,6 +30,7 @@ def sites_of(
     memory_format: str = "contiguous",
     threads: int = 1,
     multiply: bool = True,
+    convolved: frozenset[fx.Node] = frozenset(),
 ) -> dict[str, AccessSite]:
     """The site of every access of an extraction.
 
@@ -43,6 +44,8 @@ def sites_of(
     threads : int
     multiply : bool
         Slices that a pointwise convolution would copy are read by products of matrices.
+    convolved : frozenset of torch.fx.Node
+        Except by these.
 
     Returns
     -------
@@ -51,7 +54,7 @@ def sites_of(
         unpruned model.
     """
     captured = extraction.captured
-    usage = Usage(batch, memory_format, multiply)
+    usage = Usage(batch, memory_format, multiply, convolved=convolved)
     found: dict[str, AccessSite] = {}
     for access_id, planned in extraction.plan.planned.items():
         flow = planned.source.flow

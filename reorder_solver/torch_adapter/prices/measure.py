@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from reorder_solver.torch_adapter.prices.variants import Point, Workbench, view_
 from reorder_solver.torch_adapter.timing import steady_clock, threads_set_to, timed_in_turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from reorder_solver.torch_adapter.prices.site import AccessSite
 
@@ -92,20 +93,26 @@ def measure(site: AccessSite, points: Sequence[Point], *, budget_s: float) -> li
     begin = time.perf_counter()
     copies = [point for point in points if point.mode in _COPIES]
     others = [point for point in points if point.mode not in _COPIES]
-    with threads_set_to(site.threads), torch.inference_mode():
-        try:
-            bench = Workbench(site)
-            found = _differences(site, copies, bench.copying, _COPY_ROUNDS, budget_s)
-            left = budget_s - (time.perf_counter() - begin)
-            found |= _differences(site, others, bench.serving, _OPERATOR_ROUNDS, left)
-            found |= _at_least_the_additions(site, found, bench)
-        except (RuntimeError, AssertionError) as error:
-            # PyTorch says so if it was built without a device, or has no kernel for a type.
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise InputError(
-                f"cannot be timed: {reason}", source=f"site {site.operator} {site.shape}"
-            ) from None
+    with threads_set_to(site.threads), torch.inference_mode(), raising_input_errors(site):
+        bench = Workbench(site)
+        found = _differences(site, copies, bench.copying, _COPY_ROUNDS, budget_s)
+        left = budget_s - (time.perf_counter() - begin)
+        found |= _differences(site, others, bench.serving, _OPERATOR_ROUNDS, left)
+        found |= _at_least_the_additions(site, found, bench)
     return [Sample(point, found[point]) for point in points]
+
+
+@contextmanager
+def raising_input_errors(site: AccessSite) -> Iterator[None]:
+    """Say which site cannot be timed, where PyTorch cannot run it."""
+    try:
+        yield
+    except (RuntimeError, AssertionError) as error:
+        # PyTorch says so if it was built without a device, or has no kernel for a type.
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"cannot be timed: {reason}", source=f"site {site.operator} {site.shape}"
+        ) from None
 
 
 def _at_least_the_additions(
