@@ -11,6 +11,7 @@ stopped. Exports that this version does not offer are left out. Exit code 1 if s
 from __future__ import annotations
 
 import argparse
+import copy
 import itertools
 import json
 import math
@@ -232,7 +233,9 @@ class Network:
         if settings["channels_last"]:
             last = self.torch.channels_last
             modules = {name: module.to(memory_format=last) for name, module in modules.items()}
-        return modules
+        # A network whose weights were stored before those of the others is 1-2 % faster than a copy
+        # of itself; so all are copied, one after the other.
+        return {name: copy.deepcopy(module) for name, module in modules.items()}
 
 
 def example_inputs(job: Row, batch: int) -> Any:
