@@ -74,9 +74,13 @@ def _only_type(extraction: Extraction) -> torch.dtype | None:
     types = {
         captured.folded.get(name, stored.dtype)
         for name, stored in captured.attributes.items()
-        if isinstance(stored, torch.Tensor) and stored.is_floating_point()
+        # Complex numbers would be cast to the type, too.
+        if isinstance(stored, torch.Tensor) and (stored.is_floating_point() or stored.is_complex())
     }
-    return types.pop() if len(types) == 1 and not captured.written else None
+    if len(types) != 1 or captured.written:
+        return None
+    own = types.pop()
+    return own if own.is_floating_point else None
 
 
 def require_equal(error: float, cause: str = "") -> None:

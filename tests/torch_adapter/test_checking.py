@@ -84,6 +84,7 @@ def test_complex_masks(dtype: torch.dtype) -> None:
     assert not any(one.is_complex() for one in out.module.state_dict().values())
 
 
+@pytest.mark.filterwarnings("ignore:Casting complex values")
 def test_a_complex_buffer_of_the_model_is_left_alone() -> None:
     """Whatever becomes of it in another precision becomes of it in the model, too."""
 
@@ -98,9 +99,41 @@ def test_a_complex_buffer_of_the_model_is_left_alone() -> None:
 
     torch.manual_seed(0)
     model = Buffered().eval()
-    module = ta.compact(model, image(), MASKS, check=False).module
-    assert dict(module.named_buffers())["turn"].is_complex()
-    torch.testing.assert_close(module(image()), ta.masked(model, MASKS)(image()))
+    for check in (True, False):
+        module = ta.compact(model, image(), MASKS, check=check).module
+        assert dict(module.named_buffers())["turn"].is_complex()
+        torch.testing.assert_close(module(image()), ta.masked(model, MASKS)(image()))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_what_was_checked_has_the_types_of_the_model(dtype: torch.dtype) -> None:
+    """It is what is written without a check."""
+    model = made(torch.relu, dtype)
+    found = {
+        check: ta.compact(model, image().to(dtype), MASKS, check=check).module.state_dict()
+        for check in (True, False)
+    }
+    assert found[True].keys() == found[False].keys()
+    for name, tensor in found[True].items():
+        assert tensor.dtype == found[False][name].dtype
+        assert torch.equal(tensor, found[False][name])
+
+
+def test_several_types() -> None:
+    """Each stays what it is."""
+
+    class Mixed(Made):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            middle = self.first(x).to(self.last.weight.dtype)
+            found: torch.Tensor = self.last(middle)
+            return found
+
+    torch.manual_seed(0)
+    model = Mixed(torch.relu).eval()
+    model.last.double()
+    types = {name: one.dtype for name, one in model.state_dict().items()}
+    module = ta.compact(model, image(), MASKS).module
+    assert {name: one.dtype for name, one in module.state_dict().items()} == types
 
 
 def test_a_model_that_does_not_run_in_double_precision() -> None:

@@ -218,7 +218,7 @@ def _solved(
         settings = SolverSettings("bytes", _LIMIT, seed, 1)
         return best_transformed(plain, everything, settings, inputs)
     transformed = export.startswith("transformed") or export == "priced"
-    usage = (None, usage_of(inputs))[seed // 2 % 2]
+    usage = (None, usage_of(inputs, late=bool(seed // 4 % 2)))[seed // 2 % 2]
     problem = plain.transformed(everything, usage) if transformed else plain
     if export.endswith("random"):
         return problem, _random_layout(problem.instance, seed)
