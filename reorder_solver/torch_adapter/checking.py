@@ -57,8 +57,8 @@ def checked(
     cause = ""
     if TOLERANCE < error <= _SINGLE:
         reference = masked(model, masks)
-        own = max_relative_error(reference, apply(extraction, result), inputs, dtype=None)
-        cause = _cause(reference, own)
+        apart = max_relative_error(reference, apply(extraction, result), inputs, dtype=None)
+        cause = _cause(reference, apart)
     require_equal(error, cause)
     if own is not None:
         written.module.to(own)
@@ -93,14 +93,14 @@ def require_equal(error: float, cause: str = "") -> None:
         )
 
 
-def _cause(model: nn.Module, own: float) -> str:
+def _cause(model: nn.Module, apart: float) -> str:
     """What to say where the export of a model in single precision is off by a rounding of it."""
     types = {one.dtype for one in model.state_dict().values() if one.is_floating_point()}
     if not types or torch.float64 in types:
         return ""
     names = " and ".join(sorted(str(one).removeprefix("torch.") for one in types))
     return (
-        f"; in the model's own {names} they differ by {own:.1e}. torch.export keeps numbers that "
+        f"; in the model's own {names} they differ by {apart:.1e}. torch.export keeps numbers that "
         "the code of a model writes down in the type they have there, and the check is in double: "
         "export model.double(), or pass check=False"
     )

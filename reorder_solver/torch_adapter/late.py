@@ -69,4 +69,4 @@ def _share(operation: Operation, usage: Usage) -> float:
 
 
 def _feature_bytes(value: Value) -> float:
-    return elements(value.example) * value.example.dtype.itemsize / max(1, value.flow.width)
+    return float(elements(value.example) * value.example.dtype.itemsize / max(1, value.flow.width))
