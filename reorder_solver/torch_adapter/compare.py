@@ -80,6 +80,7 @@ def _difference(expected: Any, found: Any) -> float:
         return math.inf
     if not expected.is_floating_point():
         return 0.0 if torch.equal(expected, found) else math.inf
+    expected, found = expected.detach(), found.detach()
     finite = expected.isfinite()
     if not torch.equal(finite, found.isfinite()):
         return math.inf

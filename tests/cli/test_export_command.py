@@ -11,7 +11,7 @@ import torch
 
 import reorder_solver as rs
 from reorder_solver.formats import read_instance, read_result
-from reorder_solver.torch_adapter import compact
+from reorder_solver.torch_adapter import checking
 
 SMALL = ("cli_models:residual", "--input-size", "8")
 
@@ -135,7 +135,7 @@ def test_bad_input_is_one_line(refused, arguments, phrase):
 
 def test_mismatch_ends_with_1(refused, monkeypatch, tmp_path):
     """An export that differs from the masked model is not saved."""
-    monkeypatch.setitem(compact.__globals__, "max_relative_error", lambda *_: 1e-3)
+    monkeypatch.setattr(checking, "relative_error_of", lambda *_: 1e-3)
     path = tmp_path / "m.pt2"
     assert "1.0e-03" in refused("export", *SMALL, "--save", path, code=1)
     assert not path.exists()
