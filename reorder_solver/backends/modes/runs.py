@@ -89,8 +89,11 @@ class RunSearch:
         shortest = min(self._runs, default=0) * nodes if nodes > 1 else 0
         return min(limit, self._cost(shortest))
 
-    def run(self, limit: int, deadline: Deadline) -> Found:
-        """Search for the cheapest order that costs less than `limit`."""
+    def run(self, limit: int, deadline: Deadline, *, is_quick: bool = False) -> Found:
+        """Search for the cheapest order that costs less than `limit`.
+
+        Quickly: where there are many classes, a bound is enough.
+        """
         count = len(self._signatures)
         if count < 2:
             return self._found(list(range(count)), limit)
@@ -101,7 +104,7 @@ class RunSearch:
             return Found(self.bound(limit), None, is_exact=False)
         if (count + 1) * sum(self._runs) > DISTANCE_LIMIT:
             return Found(self.bound(limit), None, is_exact=False)
-        return self._by_bound(limit, deadline)
+        return self._by_bound(limit, deadline, is_quick=is_quick)
 
     def _found(self, order: list[int], limit: int) -> Found:
         """The answer where `order` is known to be the cheapest."""
@@ -137,7 +140,7 @@ class RunSearch:
         by_last = table.fill((1 << count) - 1, deadline)
         return [int(each) for each in table.order(int(by_last.argmin()))]
 
-    def _by_bound(self, limit: int, deadline: Deadline) -> Found:
+    def _by_bound(self, limit: int, deadline: Deadline, *, is_quick: bool) -> Found:
         left = deadline.remaining
         # Tours shorter than this cost less than the limit, and all lengths are even.
         target = 2 * -(-(limit + self._first) // self._unit)
@@ -146,7 +149,7 @@ class RunSearch:
         )
         if found.bound >= target:
             return Found(limit, None, is_exact=True)
-        if len(self._signatures) > _MOST_CLASSES:
+        if is_quick or len(self._signatures) > _MOST_CLASSES:
             return Found(min(limit, self._cost(found.bound)), None, is_exact=False)
         if not kernels_ready("runs", _use_kernels, deadline):
             return Found(min(limit, self._cost(found.bound)), None, is_exact=False)

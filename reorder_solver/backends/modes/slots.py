@@ -134,6 +134,19 @@ class SlotSearch:
         """Whether so many can at least be bounded."""
         return 1 <= covers <= MOST_COVERS and runners <= _MOST_RUNNERS
 
+    @property
+    def visits(self) -> tuple[int, int, int]:
+        """What a visit costs at least, and what the first in a slot saves, inside, at an end."""
+        return self._visit, self._middle, self._edge
+
+    def take_over(self, sequences: IntArray, bounds: IntArray, limit: int) -> None:
+        """Search among these sequences alone: all others cost no less than `limit`.
+
+        Their bounds count everything twice, and every run.
+        """
+        self._sequences, self._bounds = sequences, bounds
+        self._limit, self._is_complete = limit, True
+
     def _charged(self, weights: Sequence[int]) -> IntArray:
         """Twice what a class costs while a cover is open: prices of runs count twice as well."""
         infinity = self._kernels.INFINITY
