@@ -61,6 +61,15 @@ def _price_of(group: Group) -> int:
     return min(o.fixed + o.run for o in group)
 
 
+def _flat_price(options: Sequence[Option]) -> int:
+    """What an access pays at least that is no view by choice, and pays for no span."""
+    others = [o for o in options if not (o.gap or o.view)]
+    if len(others) < len(options):
+        return min((_price_of((o,)) for o in others), default=_NEVER)
+    # One run is possible, and free of charge without a fixed price.
+    return min(o.fixed + o.run if o.fixed else 0 for o in others)
+
+
 class Assignments:
     """The search over options of all accesses, best bound first.
 
@@ -88,10 +97,7 @@ class Assignments:
     ) -> None:
         self._sizes, self._offer, self._fits = sizes, offer, fits
         spannable = [any(o.gap for o in each) for each in options]
-        flats = [
-            min((_price_of((o,)) for o in each if not o.gap and not o.view), default=_NEVER)
-            for each in options
-        ]
+        flats = [_flat_price(each) for each in options]
         self._ranked = sorted(range(len(options)), key=lambda n: (spannable[n], -flats[n], n))
         self._wanted = [wanted[n] for n in self._ranked]
         self._groups = [_groups_of(options[n]) for n in self._ranked]
