@@ -152,6 +152,10 @@ class LivelySets:
         if sum(self._most[each] for each in few) > most:
             self._savings.limit(few, most, most)
 
+    def budget(self, few: Few, bases: Sequence[int], most: int) -> None:
+        """The lively ones of them save no more than their bases, and so much on top together."""
+        self._savings.budget(few, bases, most)
+
     def _take(self, few: Few, lively: int) -> None:
         """Tell the programme what `few` save at most if all are lively."""
         parts = [few[:at] + few[at + 1 :] for at in range(len(few))]

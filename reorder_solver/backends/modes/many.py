@@ -204,6 +204,8 @@ class ManyAccesses:
             lively.limit_accesses(group, sum(tops[each] for each in group) - least)
         for few, most in suffixes.groups(deadline):
             lively.limit(few, most)
+        for few, bases, most in suffixes.budgets(deadline):
+            lively.budget(few, bases, most)
 
         def saved() -> int:
             best = self._limit()

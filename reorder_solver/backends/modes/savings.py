@@ -53,6 +53,7 @@ class Savings:
         self._never: list[tuple[int, ...]] = []
         self._limits: list[tuple[tuple[int, ...], int, int]] = []
         self._cliques: list[tuple[frozenset[int], int, int]] = []
+        self._budgets: list[tuple[tuple[int, ...], tuple[int, ...], int]] = []
         self._hint: tuple[int, ...] = ()
 
     def forbid(self, few: tuple[int, ...]) -> None:
@@ -66,6 +67,10 @@ class Savings:
     def limit_number(self, few: Sequence[int], count: int, most: int) -> None:
         """Up to `count` of them are lively, and they save at most so much together."""
         self._cliques.append((frozenset(few), count, most))
+
+    def budget(self, few: Sequence[int], bases: Sequence[int], most: int) -> None:
+        """The lively ones of them save no more than their bases, and so much on top together."""
+        self._budgets.append((tuple(few), tuple(bases), most))
 
     def _model(self, more_than: int) -> tuple[Any, list[Any], list[Any]]:
         model = import_cp_model().CpModel()
@@ -89,6 +94,9 @@ class Savings:
                 model.add(total <= most + (otherwise - most) * idle)
             else:
                 model.add(total <= otherwise)
+        for few, bases, most in self._budgets:
+            base = sum(each * lively[n] for n, each in zip(few, bases, strict=True))
+            model.add(sum(saved[each] for each in few) <= base + most)
         model.add(sum(saved) >= more_than)
         # What is missed of the most there is: where no bound is known, 0 is one.
         model.minimize(sum(self._most) - sum(saved))

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reorder_solver.backends.modes.kernels import compile_kernel
+from reorder_solver.backends.modes.openings import most_unspanned
 from reorder_solver.backends.modes.warm_up import kernels_ready
 
 if TYPE_CHECKING:
@@ -203,10 +204,31 @@ class BySuffixes:
                 few = tuple(sorted(ranked[begin : begin + MOST_OPEN]))
                 yield few, int(most_gained(*self._arrays(few, tensor, found)))
 
+    def budgets(self, deadline: Deadline) -> Iterator[tuple[Few, list[int], int]]:
+        """Sets of any size: what each item of it saves if all is spanned, and what comes on top.
+
+        All that are lively save no more than the sum of these and, together, the amount on top.
+        """
+        for tensor, found in self._ends:
+            few = tuple(found)
+            sizes = self._sizes[tensor]
+            wants, prices, gains = self._priced(few, found)
+            most = most_unspanned(wants, sizes, prices, deadline)
+            if most is not None:
+                bases = gains - prices * (~wants @ sizes)
+                yield few, bases.tolist(), most
+
     def _arrays(
         self, few: Few, tensor: int, found: dict[int, _Open]
     ) -> tuple[IntArray, IntArray, IntArray]:
         """Positions by who wants them, prices, and what is saved if nothing is spanned here."""
+        wants, prices, gains = self._priced(few, found)
+        return by_wanted(wants, self._sizes[tensor]), prices, gains
+
+    def _priced(
+        self, few: Few, found: dict[int, _Open]
+    ) -> tuple[npt.NDArray[np.bool_], IntArray, IntArray]:
+        """What is wanted, prices, and what is saved if nothing is spanned here."""
         prices, gains = [], []
         for item, met in ((self._items[each], found[each]) for each in few):
             price = min(option.gap for option in item.options)
@@ -215,11 +237,7 @@ class BySuffixes:
                 item.top - min(o.fixed + o.run for o in item.options) - price * met.elsewhere
             )
         wants = np.array([found[each].wants for each in few])
-        return (
-            by_wanted(wants, self._sizes[tensor]),
-            np.array(prices, dtype=np.int64),
-            np.array(gains, dtype=np.int64),
-        )
+        return wants, np.array(prices, dtype=np.int64), np.array(gains, dtype=np.int64)
 
 
 def _opened(
