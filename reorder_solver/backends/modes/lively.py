@@ -153,7 +153,7 @@ class LivelySets:
             self._savings.limit(few, most, most)
 
     def budget(self, few: Few, bases: Sequence[int], most: int) -> None:
-        """The lively ones of them save no more than their bases, and so much on top together."""
+        """What the lively ones of them save above their bases is so much at most."""
         self._savings.budget(few, bases, most)
 
     def _take(self, few: Few, lively: int) -> None:

@@ -94,7 +94,11 @@ def _use_kernels() -> None:
 
 
 def most_unspanned(
-    wants: npt.NDArray[np.bool_], sizes: IntArray, prices: IntArray, deadline: Deadline
+    wants: npt.NDArray[np.bool_],
+    sizes: IntArray,
+    prices: IntArray,
+    inner: npt.NDArray[np.bool_],
+    deadline: Deadline,
 ) -> int | None:
     """At most so much less do accesses pay than for all that they do not want; None without time.
 
@@ -106,12 +110,32 @@ def most_unspanned(
     sizes : ndarray of int64, shape (classes,)
     prices : ndarray of int64, shape (k,)
         Per unwanted position in the span.
+    inner : ndarray of bool, shape (k,)
+        Those that do not go on past the end. What follows their last wanted class is not spanned
+        either.
     deadline : Deadline
     """
     if not kernels_ready("openings", _use_kernels, deadline):
         return None
     unwanted = (~wants).astype(np.int64)
     weights = sizes.astype(np.int64)
+    total = _by_openings(unwanted, weights, prices, deadline)
+    if not inner.any():
+        return total
+    total += _by_openings(unwanted[inner], weights, prices[inner], deadline)
+    if (prices == prices[0]).all():
+        # What comes before an opening and what follows a closing count once.
+        common = (unwanted * weights) @ unwanted[inner].T
+        single = unwanted @ weights
+        either = single[:, None] + single[inner][None, :] - common
+        twice = int(single.max() + single[inner].max())
+        total -= int(prices[0]) * (twice - int(either.max()))
+    return total
+
+
+def _by_openings(
+    unwanted: IntArray, weights: IntArray, prices: IntArray, deadline: Deadline
+) -> int:
     budget = max(1, _MOST_STEPS // unwanted.size)
     greedy = _one_by_one(unwanted, weights)
     total, before = 0, int(weights.sum())

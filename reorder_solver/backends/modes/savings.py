@@ -69,7 +69,7 @@ class Savings:
         self._cliques.append((frozenset(few), count, most))
 
     def budget(self, few: Sequence[int], bases: Sequence[int], most: int) -> None:
-        """The lively ones of them save no more than their bases, and so much on top together."""
+        """What the lively ones of them save above their bases is so much at most."""
         self._budgets.append((tuple(few), tuple(bases), most))
 
     def _model(self, more_than: int) -> tuple[Any, list[Any], list[Any]]:
@@ -95,8 +95,11 @@ class Savings:
             else:
                 model.add(total <= otherwise)
         for few, bases, most in self._budgets:
-            base = sum(each * lively[n] for n, each in zip(few, bases, strict=True))
-            model.add(sum(saved[each] for each in few) <= base + most)
+            above = []
+            for each, base in zip(few, bases, strict=True):
+                above.append(model.new_int_var(0, min(most, self._most[each]), ""))
+                model.add(above[-1] >= saved[each] - base * lively[each])
+            model.add(sum(above) <= most)
         model.add(sum(saved) >= more_than)
         # What is missed of the most there is: where no bound is known, 0 is one.
         model.minimize(sum(self._most) - sum(saved))

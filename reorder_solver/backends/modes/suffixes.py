@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from reorder_solver.backends.modes.items import NEVER
 from reorder_solver.backends.modes.kernels import compile_kernel
 from reorder_solver.backends.modes.openings import most_unspanned
 from reorder_solver.backends.modes.warm_up import kernels_ready
@@ -164,8 +165,12 @@ class BySuffixes:
             (tensor, found)
             for tensor in anatomy.free
             for before in (False, True)
-            if len(found := _opened(items, anatomy, tensor, before=before)) > 1
+            if len(found := _opened(items, anatomy, tensor, (before, not before))) > 1
         ]
+        #: Per tensor, items that end in it on either side.
+        self._inner = {
+            tensor: _opened(items, anatomy, tensor, (False, False)) for tensor, _ in self._ends
+        }
 
     def sets(self, lively: Few) -> Iterator[Few]:
         """Of those that meet one end: up to four, and as many as there may be."""
@@ -209,14 +214,34 @@ class BySuffixes:
 
         All that are lively save no more than the sum of these and, together, the amount on top.
         """
-        for tensor, found in self._ends:
-            few = tuple(found)
+        for tensor, ended in self._ends:
             sizes = self._sizes[tensor]
-            wants, prices, gains = self._priced(few, found)
-            most = most_unspanned(wants, sizes, prices, deadline)
-            if most is not None:
-                bases = gains - prices * (~wants @ sizes)
-                yield few, bases.tolist(), most
+            inner = self._inner[tensor]
+            for found in (ended, ended | inner) if inner else (ended,):
+                few = tuple(found)
+                wants, prices, gains = self._priced(few, found)
+                is_inner = np.array([each in inner for each in few])
+                most = most_unspanned(wants, sizes, prices, is_inner, deadline)
+                if most is not None:
+                    spanned = prices * (~wants @ sizes)
+                    views = self._views(few, spanned.tolist())
+                    bases = (gains - spanned).tolist()
+                    yield (*few, *views), [*bases, *views.values()], most
+
+    def _views(self, few: Few, spanned: Sequence[int]) -> dict[int, int]:
+        """The other items of the same accesses, and what they save if they are no view.
+
+        A view spans nothing unwanted: what it saves on top is what it would pay to span all here.
+        """
+        found = {}
+        for each, price in zip(few, spanned, strict=True):
+            for number, item in enumerate(self._items):
+                if item.spans or item.access != self._items[each].access:
+                    continue
+                base = max(item.top - price, int(item.saved[2:].max(initial=NEVER)))
+                if item.most > base:
+                    found[number] = base
+        return found
 
     def _arrays(
         self, few: Few, tensor: int, found: dict[int, _Open]
@@ -241,9 +266,9 @@ class BySuffixes:
 
 
 def _opened(
-    items: Sequence[Item], anatomy: Anatomy, tensor: int, *, before: bool
+    items: Sequence[Item], anatomy: Anatomy, tensor: int, goes_on: tuple[bool, bool]
 ) -> dict[int, _Open]:
-    """Items by number that go on past the end of a tensor, or past its beginning."""
+    """Items by number that go on past the beginning and end of a tensor, as told."""
     count = anatomy.problem.sizes[tensor].size
     found = {}
     for number, item in enumerate(items):
@@ -253,9 +278,7 @@ def _opened(
         here = [
             each
             for each in shape.pieces
-            if each.tensor == tensor
-            and each.mask
-            and (each.before, each.after) == (before, not before)
+            if each.tensor == tensor and each.mask and (each.before, each.after) == goes_on
         ]
         if len(here) == 1 and here[0].fixed_gap is None:
             wants = np.array([bool(here[0].mask >> each & 1) for each in range(count)])
