@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reorder_solver.backends.conflicts import conflicting_triples, triple_cliques
-from reorder_solver.backends.modes.assignments import Assignments
 from reorder_solver.backends.modes.groups import least_alone, least_together
 from reorder_solver.backends.modes.items import dearest, items_of
 from reorder_solver.backends.modes.lively import LivelySets
@@ -17,6 +16,7 @@ from reorder_solver.backends.modes.master import LARGEST_PRICE, Chosen, Master, 
 from reorder_solver.backends.modes.options import Option
 from reorder_solver.backends.modes.oracles import ByRuns, ByTables, ByTours
 from reorder_solver.backends.modes.regions import Regions
+from reorder_solver.backends.modes.shares import Shares
 from reorder_solver.backends.modes.suffixes import BySuffixes
 from reorder_solver.backends.modes.vectors import Linear, VectorSearch
 from reorder_solver.backends.modes.view_fit import ViewFit
@@ -126,7 +126,11 @@ class ManyAccesses:
             return self._solve_lively(deadline, report, threads, seed)
         if not deadline.remaining:
             return False
-        if self._assign(deadline, report):
+        shares = Shares(self._problem, self._options, self._fit, self._alone)
+        best = self._best()
+        if best is not None and shares.run(
+            best, deadline, report, self._offer, lambda *each: self._master.add_cost(*each)
+        ):
             return True
         self._start(deadline)
         if self._solve_dolls(deadline.share(_GROUPS_SHARE), report):
@@ -149,18 +153,6 @@ class ManyAccesses:
             if not self._cut(solved.chosen, deadline):
                 return False
         return False
-
-    def _assign(self, deadline: Deadline, report: Callable[[int], None]) -> bool:
-        """Search over the options of all accesses at once, if there are few enough of them."""
-        best = self._limit()
-        if best is None or not Assignments.takes(self._sizes, self._wanted, best):
-            return False
-        search = Assignments(
-            self._sizes, self._wanted, self._options, self._offer, self._fit.all_views
-        )
-        bound, is_exact = search.run(best, deadline, report)
-        report(bound)
-        return is_exact
 
     def _start(self, deadline: Deadline) -> None:
         if len(self._free) <= _TRIPLE_ACCESSES:
