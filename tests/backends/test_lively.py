@@ -12,6 +12,7 @@ from random_instances import random_instance
 
 from reorder_solver import Access, Instance, Objective, Part, PriceList, Tensor
 from reorder_solver.backends.dynamic.anatomy import Anatomy
+from reorder_solver.backends.modes import suffixes as suffixes_module
 from reorder_solver.backends.modes.items import NEVER, Item, dearest, items_of, most_saved
 from reorder_solver.backends.modes.lively import LivelySets
 from reorder_solver.backends.modes.options import options_of
@@ -28,6 +29,8 @@ from reorder_solver.core.limits import Deadline
 from reorder_solver.presolve import Orders, Problem, compile_problem, presolve
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reorder_solver.backends.modes.lively import Oracle
 
 FOREVER = Deadline(None)
@@ -120,8 +123,9 @@ def joined(seed: int, tensors: int = 3, accesses: int = 4, channels: int = 4) ->
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_limits_hold_for_all_layouts(seed: int) -> None:
+def test_limits_hold_for_all_layouts(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody says that lively items save less than they do, or never are lively."""
+    monkeypatch.setattr(suffixes_module, "MOST_OPEN", 2)
     rng = np.random.default_rng([84, seed])
     for problem in (*_problems(85, seed), joined(seed)):
         case = _Case(problem)
@@ -136,12 +140,19 @@ def test_limits_hold_for_all_layouts(seed: int) -> None:
                             assert oracle.ask(few, FOREVER) >= total
             for few, most in case.suffixes.groups(FOREVER):
                 assert sum(saved.get(each, 0) for each in few) <= most
+            for few, bases, most in case.suffixes.budgets(FOREVER):
+                found = [saved.get(each, 0) for each in few]
+                idle = [not each for each in found]
+                assert _above(found, bases, idle, range(len(few))) <= most
 
 
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("seconds", [None, 0.05])
-def test_the_most_that_all_save(seed: int, seconds: float | None) -> None:
+def test_the_most_that_all_save(
+    seed: int, seconds: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Never less than the best layout saves, with time for everything or for next to nothing."""
+    monkeypatch.setattr(suffixes_module, "MOST_OPEN", 2)
     for problem in (*_problems(86, seed), joined(seed, tensors=2, accesses=5)):
         best = brute_force_problem(problem)
         if best is None:
@@ -149,9 +160,10 @@ def test_the_most_that_all_save(seed: int, seconds: float | None) -> None:
         case = _Case(problem)
         saved = sum(case.tops) - best.primary
         reported: list[int] = []
-        LivelySets(case.items, case.oracles).run(
-            lambda: 0, Deadline(seconds), reported.append, threads=1, seed=0
-        )
+        lively = LivelySets(case.items, case.oracles)
+        for few, bases, above in case.suffixes.budgets(FOREVER):
+            lively.budget(few, bases, above)
+        lively.run(lambda: 0, Deadline(seconds), reported.append, threads=1, seed=0)
         assert all(most >= saved for most in reported)
         assert reported == sorted(reported, reverse=True)
 
@@ -200,6 +212,39 @@ def test_a_set_may_save_most_with_few_of_it_lively() -> None:
         assert solved.is_best
         assert solved.most == best
         assert programme.solve(FOREVER, more_than=best, threads=1, seed=0).most == best
+
+
+def test_a_budget_for_what_is_above_bases() -> None:
+    """Lively ones have their bases, which may be negative; against enumeration."""
+    rng = np.random.default_rng(99)
+    for _ in range(20):
+        most = [int(each) for each in rng.integers(1, 8, size=3)]
+        bases = [int(each) for each in rng.integers(-4, 8, size=3)]
+        above = int(rng.integers(0, 12))
+        uneven = [each for each in range(3) if rng.random() < 0.5]
+        programme = Savings(most, uneven)
+        programme.budget((0, 1, 2), bases, above)
+        best = max(
+            sum(saved)
+            for saved in np.ndindex(*(each + 1 for each in most))
+            for idle in np.ndindex(2, 2, 2)
+            if not any(s and i for s, i in zip(saved, idle, strict=True))
+            and _above(saved, bases, idle, uneven) <= above
+            # No uneven one alone has more either.
+            and all(idle[n] or saved[n] - bases[n] <= above for n in uneven)
+        )
+        assert programme.solve(FOREVER, threads=1, seed=0).most == best
+
+
+def _above(
+    saved: Sequence[int], bases: Sequence[int], idle: Sequence[int], uneven: Sequence[int]
+) -> int:
+    """What the lively ones save above their bases; what uneven ones are short of does not count."""
+    above = [
+        0 if is_idle else each - base
+        for each, base, is_idle in zip(saved, bases, idle, strict=True)
+    ]
+    return sum(max(0, a) if n in uneven else a for n, a in enumerate(above))
 
 
 def _most_within(

@@ -68,7 +68,7 @@ class LivelySets:
         self._items = items
         self._most = [item.most for item in items]
         self._oracles = oracles
-        self._savings = Savings(self._most)
+        self._savings = Savings(self._most, [n for n, each in enumerate(items) if not each.spans])
         #: Per set, what it saves at most, however many of it are lively.
         self._any: dict[Few, int] = {}
         self._asked: list[set[Few]] = [set() for _ in oracles]

@@ -15,7 +15,7 @@ from formulations.engines import import_cp_model
 from formulations.interruptible import solve_interruptibly
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from reorder_solver.core.limits import Deadline
 
@@ -46,10 +46,12 @@ class Savings:
     ----------
     most : sequence of int
         Per item, the most that it saves.
+    uneven : collection of int
+        Items that often save less than their bases; see :meth:`budget`.
     """
 
-    def __init__(self, most: Sequence[int]) -> None:
-        self._most = list(most)
+    def __init__(self, most: Sequence[int], uneven: Collection[int] = ()) -> None:
+        self._most, self._uneven = list(most), frozenset(uneven)
         self._never: list[tuple[int, ...]] = []
         self._limits: list[tuple[tuple[int, ...], int, int]] = []
         self._cliques: list[tuple[frozenset[int], int, int]] = []
@@ -97,8 +99,13 @@ class Savings:
         for few, bases, most in self._budgets:
             above = []
             for each, base in zip(few, bases, strict=True):
-                above.append(model.new_int_var(0, min(most, self._most[each]), ""))
-                model.add(above[-1] >= saved[each] - base * lively[each])
+                least = saved[each] - base * lively[each]
+                if each in self._uneven:
+                    # It may save less than its base: that makes no room for the others.
+                    above.append(model.new_int_var(0, most, ""))
+                    model.add(above[-1] >= least)
+                else:
+                    above.append(least)
             model.add(sum(above) <= most)
         model.add(sum(saved) >= more_than)
         # What is missed of the most there is: where no bound is known, 0 is one.

@@ -213,10 +213,13 @@ class BySuffixes:
         """Sets of any size: what each item of it saves if all is spanned, and what comes on top.
 
         All that are lively save no more than the sum of these and, together, the amount on top.
+        Only where there are too many for :meth:`groups`.
         """
         for tensor, ended in self._ends:
             sizes = self._sizes[tensor]
             inner = self._inner[tensor]
+            if len(ended) <= MOST_OPEN:
+                continue
             for found in (ended, ended | inner) if inner else (ended,):
                 few = tuple(found)
                 wants, prices, gains = self._priced(few, found)
@@ -229,7 +232,7 @@ class BySuffixes:
                     yield (*few, *views), [*bases, *views.values()], most
 
     def _views(self, few: Few, spanned: Sequence[int]) -> dict[int, int]:
-        """The other items of the same accesses, and what they save if they are no view.
+        """The other items of the same accesses, if they may be views, and what else they save.
 
         A view spans nothing unwanted: what it saves on top is what it would pay to span all here.
         """
