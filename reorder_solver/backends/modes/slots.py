@@ -221,6 +221,8 @@ class SlotSearch:
 
     def run(self, limit: int, deadline: Deadline) -> Found:
         """Search for the cheapest order that costs less than `limit`."""
+        if not kernels_ready("slots", _use_kernels, deadline):
+            return Found(min(limit, 0), None, is_exact=False)
         if self._bounds is None or limit > self._limit:
             self.bound(limit, deadline)
         return self._run(limit, deadline)
