@@ -22,8 +22,8 @@ from reorder_solver.backends.modes.sections import Sections
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from reorder_solver.backends.modes.chains import IntArray
     from reorder_solver.backends.modes.options import Option
+    from reorder_solver.backends.modes.slots import IntArray
     from reorder_solver.core.limits import Deadline
 
 #: More than any cost, in tables.

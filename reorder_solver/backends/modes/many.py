@@ -127,9 +127,9 @@ class ManyAccesses:
         if not deadline.remaining:
             return False
         shares = Shares(self._problem, self._options, self._fit, self._alone)
-        best = self._best()
-        if best is not None and shares.run(
-            best, deadline, report, self._offer, lambda *each: self._master.add_cost(*each)
+        orders = self._best()
+        if orders is not None and shares.run(
+            orders, deadline, report, self._offer, lambda *each: self._master.add_cost(*each)
         ):
             return True
         self._start(deadline)
