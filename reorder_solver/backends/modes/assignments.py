@@ -48,6 +48,11 @@ class _Entry:
     #: How many of the accesses have one option left for certain.
     told_apart: int
 
+    @property
+    def has_views(self) -> bool:
+        """Whether an access is chosen to be a view."""
+        return any(group[0].view for group in self.groups)
+
 
 def _groups_of(options: Sequence[Option]) -> list[Group]:
     """Options one by one, but those with a fixed price and no span together."""
@@ -180,9 +185,10 @@ class Assignments:
         is_partial = len(entry.groups) < len(self._wanted)
         if entry.stage == 0:
             self._again(entry, self._bound(entry, limit, deadline, effort=0))
-        elif entry.stage == 1:
+        elif entry.stage == (2 if entry.has_views else 1):
             self._again(entry, self._sections.bound(entry.groups, limit, deadline))
-        elif entry.stage == 2:
+        elif entry.stage <= 2:
+            # Between views, what runs cost is known soon, and mostly decides.
             self._again(entry, self._bound(entry, limit, deadline, effort=1))
         elif is_partial:
             self._branch(entry)

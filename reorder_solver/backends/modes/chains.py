@@ -213,6 +213,9 @@ class ChainSearch:
         room = np.zeros((_MOST_CHAINS, 2 * self._count), dtype=np.int64)
         saved = np.zeros(_MOST_CHAINS, dtype=np.int64)
         count, end = -1, below - least_runs
+        if not self._runners:
+            # Spans alone: the cheapest say it all.
+            end = min(end, cheapest + 1)
         while count < 0:
             count = int(
                 self._kernels.list_chains(apart, totals, ahead, dearest - end + 1, room, saved)

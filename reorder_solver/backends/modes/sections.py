@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Up to so many covers, all sequences of openings and closings are gone through.
 _FEW_COVERS = 4
+#: A matrix of the distances of so many columns takes no time.
+_MOST_COLUMNS = 1024
 #: Share of the time for one bound on runs, and for one search.
 _RUNS_SHARE = 0.1
 _SEARCH_SHARE = 0.2
@@ -88,6 +90,8 @@ class Sections:
         """Every class, and the outside, is entered and left by steps as short as may be."""
         runs = np.array([limit if price < 0 else price for _, price in prices], dtype=np.int64)
         columns = np.unique(np.vstack([self._wants[[n for n, _ in prices]].T, runs * 0]), axis=0)
+        if columns.shape[0] > _MOST_COLUMNS:
+            return 0
         weighed = columns * runs
         own = weighed.sum(axis=1)
         apart = own[:, None] + own[None, :] - 2 * (weighed @ columns.T)
