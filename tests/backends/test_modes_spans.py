@@ -340,8 +340,8 @@ def test_groups_of_accesses(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert max(reported) <= best.primary
     if len(problem.accesses) > 3:
         assert not is_exact
-        members = sorted(each for group, _ in noted for each in group)
-        assert members == sorted(2 * list(range(len(problem.accesses))))
+        members = [each for group, least in noted for each in group if least]
+        assert all(members.count(each) <= 2 for each in range(len(problem.accesses)))
     for order in (rng.permutation(len(case.sizes)) for _ in range(100)):
         facts = problem.facts((order,))
         costs = [access.cost(*fact) for access, fact in zip(problem.accesses, facts, strict=True)]

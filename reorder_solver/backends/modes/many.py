@@ -132,6 +132,8 @@ class ManyAccesses:
             orders, deadline, report, self._offer, lambda *each: self._master.add_cost(*each)
         ):
             return True
+        if not deadline.remaining:
+            return False
         self._start(deadline)
         if self._solve_dolls(deadline.share(_GROUPS_SHARE), report):
             return True

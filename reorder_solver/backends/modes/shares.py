@@ -89,7 +89,8 @@ class Shares:
             total, share = 0, deadline.share(_SHARE / later)
             for left, group in zip(range(len(groups), 0, -1), groups, strict=True):
                 least, _ = self.least(group, orders, share.share(1 / left), _ignore)
-                note(group, least)
+                if least and not deadline.expired:
+                    note(group, least)
                 total += max(least, sum(self._alone[n] for n in group))
             report(total)
         return False
