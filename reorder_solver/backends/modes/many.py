@@ -20,6 +20,7 @@ from reorder_solver.backends.modes.shares import Shares
 from reorder_solver.backends.modes.suffixes import BySuffixes
 from reorder_solver.backends.modes.vectors import Linear, VectorSearch
 from reorder_solver.backends.modes.view_fit import ViewFit
+from reorder_solver.backends.modes.warm_up import engine_ready
 from reorder_solver.presolve import ViewSet
 
 if TYPE_CHECKING:
@@ -128,12 +129,15 @@ class ManyAccesses:
             return False
         shares = Shares(self._problem, self._options, self._fit, self._alone)
         orders = self._best()
+        known: list[tuple[Sequence[int], int]] = []
         if orders is not None and shares.run(
-            orders, deadline, report, self._offer, lambda *each: self._master.add_cost(*each)
+            orders, deadline, report, self._offer, lambda few, least: known.append((few, least))
         ):
             return True
-        if not deadline.remaining:
+        if not engine_ready(deadline):
             return False
+        for each in known:
+            self._master.add_cost(*each)
         self._start(deadline)
         if self._solve_dolls(deadline.share(_GROUPS_SHARE), report):
             return True
@@ -172,7 +176,7 @@ class ManyAccesses:
         self, deadline: Deadline, report: Callable[[int], None], threads: int, seed: int
     ) -> bool:
         """Bound what accesses save, those of several tensors; whether that proves the best."""
-        if not deadline.remaining:
+        if not deadline.remaining or not engine_ready(deadline):
             return False
         anatomy = self._anatomy
         items = [

@@ -9,6 +9,7 @@ import time
 from math import inf
 from typing import TYPE_CHECKING
 
+from formulations.engines import import_cp_model
 from formulations.warm_up import is_ready
 
 if TYPE_CHECKING:
@@ -31,3 +32,15 @@ def kernels_ready(name: str, work: Callable[[], None], deadline: Deadline | None
     """
     left = inf if deadline is None else deadline.remaining
     return is_ready(f"modes, {name}", work, time.perf_counter() + left)
+
+
+def engine_ready(deadline: Deadline) -> bool:
+    """Wait until CP-SAT is loaded; False if time ran out first.
+
+    That takes half a second and more, and longer while kernels are compiled.
+    """
+    return kernels_ready("engine", _load_engine, deadline)
+
+
+def _load_engine() -> None:
+    import_cp_model()
