@@ -73,12 +73,15 @@ class Junctions:
     Parameters
     ----------
     junctions : sequence of Junction
-    spread : set of (int, int)
-        Classes of several channels: they can lie at both ends of their tensor.
+
+    Notes
+    -----
+    No class lies at both ends, although it may have several channels: where it does, all but one
+    of them can be moved beside that one, for no access more runs. Of a tensor with just one class
+    every part wants all, for which any end will do.
     """
 
     junctions: Sequence[Junction]
-    spread: frozenset[Class]
 
     def solve(self, *, time_limit: float | None = None, seed: int = 0, threads: int = 1) -> Joined:
         """Solve with CP-SAT: a binary per junction, and one per class and end.
@@ -104,7 +107,7 @@ class Junctions:
         for known in ends:
             for some in _by_tensor(known).values():
                 model.add_at_most_one(known[one] for one in some)
-        for one in ends[0].keys() & ends[1].keys() - self.spread:
+        for one in ends[0].keys() & ends[1].keys():
             model.add_at_most_one(ends[0][one], ends[1][one])
         model.maximize(sum(saved))
         solver = cp.CpSolver()
@@ -169,7 +172,7 @@ class Junctions:
         return constant
 
     def _best_ends(self, lasts: list[tuple[int, Class]], firsts: list[tuple[int, Class]]) -> int:
-        """The best of a tensor's last and first classes, which differ unless they spread."""
+        """The best of a tensor's last and first classes, which differ."""
         # Two of either are enough: one of them differs from the other end's best.
         some_last = [*sorted(lasts, reverse=True)[:2], (0, None)]
         some_first = [*sorted(firsts, reverse=True)[:2], (0, None)]
@@ -177,7 +180,7 @@ class Junctions:
             saved + more
             for saved, one in some_last
             for more, other in some_first
-            if one is None or one != other or one in self.spread
+            if one is None or one != other
         )
 
     def _dual_values(self, both: list[int], time_limit: float | None) -> list[float]:
@@ -197,7 +200,7 @@ class Junctions:
         for (place, (tensor, one)), column in columns.items():
             ends[place, tensor].append(column)
             other = columns.get((1, (tensor, one)))
-            if place == 0 and other is not None and (tensor, one) not in self.spread:
+            if place == 0 and other is not None:
                 rows.add([(column, 1.0), (other, 1.0)], limits, 1.0)
         for some in ends.values():
             rows.add([(column, 1.0) for column in some], limits, 1.0)

@@ -158,14 +158,7 @@ class _Model:
                     made.append(Junction(weight, last, first))
             places.append(tuple(here))
             fixed_shares.append(tuple(shares))
-        return cls(
-            Junctions(made, _spread(problem)),
-            most,
-            unit,
-            paying,
-            tuple(places),
-            tuple(fixed_shares),
-        )
+        return cls(Junctions(made), most, unit, paying, tuple(places), tuple(fixed_shares))
 
     def part(self, time_limit: float | None) -> JunctionsPart[int]:
         """What the linear relaxation proves."""
@@ -199,20 +192,11 @@ def kept_apart(
         total += weight
         if weight and can_join and not any(end is not None and not end[1] for end in ends):
             made.append(Junction(weight, *ends))
-    model = Junctions(made, _spread(problem))
     left_over = deadline.remaining
-    joined = model.solve(
+    joined = Junctions(made).solve(
         time_limit=None if math.isinf(left_over) else left_over, seed=seed, threads=threads
     )
     return unit * (total - joined.most)
-
-
-def _spread(problem: Problem) -> frozenset[tuple[int, int]]:
-    return frozenset(
-        (tensor, one)
-        for tensor, sizes in enumerate(problem.sizes)
-        for one in np.flatnonzero(sizes > 1).tolist()
-    )
 
 
 def _seconds_left(task: Task) -> float | None:

@@ -27,9 +27,10 @@ def check_junctions(part: JunctionsPart[str], groups: Groups, taken: set[int]) -
 
     Where parts of an access that want something are neighbours, the price of a run is saved only
     if a wanted channel lies last in the one tensor and one lies first in the other. Shares of
-    that price, none negative, are earned by these two channels. A tensor has one last and one
-    first channel, and two if it has more than one; so no layout saves more than the best two of
-    every tensor earn.
+    that price, none negative, are earned by these two channels. Of channels that the same
+    parts of the accesses want, all but one can be taken out of a layout, for no access more runs;
+    then the last and the first channel of a tensor are wanted by different parts, unless it has
+    but one. So no layout saves more than the best two of every tensor earn.
     """
     if type(part.exponent) is not int or not 0 <= part.exponent <= MOST_EXPONENT:
         raise VerificationError(f"the exponent is not from 0 to {MOST_EXPONENT}")
@@ -40,7 +41,8 @@ def check_junctions(part: JunctionsPart[str], groups: Groups, taken: set[int]) -
     last: Earned = defaultdict(lambda: defaultdict(int))
     first: Earned = defaultdict(lambda: defaultdict(int))
     unjoined = unit = 0
-    for group, shares in zip(groups.take(part.accesses, taken), part.shares, strict=True):
+    members = groups.take(part.accesses, taken)
+    for group, shares in zip(members, part.shares, strict=True):
         weight = group.price_of_a_run
         if weight is None:
             raise VerificationError(f"{group.name} pays for more than its runs")
@@ -49,8 +51,8 @@ def check_junctions(part: JunctionsPart[str], groups: Groups, taken: set[int]) -
         unjoined += weight * max(0, runs - 1)
         _earn(group, shares, weight << part.exponent, last, first)
     earned = sum(
-        _best_ends(groups, tensor, last[tensor], first[tensor])
-        for tensor in last.keys() | first.keys()
+        _best_ends(channels, last[tensor], first[tensor], is_fixed=groups.fixed[tensor])
+        for tensor, channels in _ends(members, groups).items()
     )
     # Costs differ by multiples of the common divisor.
     saved = earned // (unit << part.exponent) * unit if unit else 0
@@ -91,17 +93,32 @@ def _earn(group: Group, shares: Iterable[int], whole: int, last: Earned, first: 
             first[following][channel] += whole - share
 
 
-def _best_ends(groups: Groups, tensor: str, last: dict[int, int], first: dict[int, int]) -> int:
+def _ends(members: Iterable[Group], groups: Groups) -> dict[str, list[int]]:
+    """Per tensor one of the channels that the same parts want; all, in order, if it is fixed."""
+    wanting: defaultdict[str, defaultdict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+    parts = [part for group in members for part in group.parts]
+    for number, (tensor, wanted) in enumerate(parts):
+        for channel in wanted.tolist():
+            wanting[tensor][channel].append(number)
+    found = {}
+    for tensor, numbers in wanting.items():
+        channels = groups.placed[tensor].tolist()
+        one_of_each = {tuple(numbers.get(one, ())): one for one in channels}
+        found[tensor] = channels if groups.fixed[tensor] else list(one_of_each.values())
+    return found
+
+
+def _best_ends(
+    channels: list[int], last: dict[int, int], first: dict[int, int], *, is_fixed: bool
+) -> int:
     """What the last and the first channel of a tensor earn at most."""
-    placed = groups.placed[tensor]
-    if groups.fixed[tensor] or placed.size == 1:
-        return last.get(int(placed[-1]), 0) + first.get(int(placed[0]), 0)
-    # One of the best two differs from the other end's best; others earn nothing.
-    some_last = [*sorted(((v, c) for c, v in last.items()), reverse=True)[:2], (0, None)]
-    some_first = [*sorted(((v, c) for c, v in first.items()), reverse=True)[:2], (0, None)]
+    if is_fixed or len(channels) == 1:
+        return last.get(channels[-1], 0) + first.get(channels[0], 0)
+    # Two of either are enough: one of them differs from the other end's best.
+    some_last, some_first = (
+        sorted(((earned.get(one, 0), one) for one in channels), reverse=True)[:2]
+        for earned in (last, first)
+    )
     return max(
-        earned + more
-        for earned, channel in some_last
-        for more, other in some_first
-        if channel is None or channel != other
+        earned + more for earned, one in some_last for more, other in some_first if one != other
     )

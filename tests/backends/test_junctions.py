@@ -96,3 +96,17 @@ def test_what_it_does_not_take() -> None:
     assert refusal(one, objective="bytes") is not None
     assert refusal(one, some) == "an access wants several classes of a tensor, but not all of them"
     assert refusal(one, required) == "an access is required"
+
+
+def test_no_class_at_both_ends() -> None:
+    """One of several channels could lie there, but would then have two runs."""
+    whole = [0, 1, 2, 3]
+    accesses = [
+        Access("last", [Part("x", whole), Part("x", [2, 3])], weight=3),
+        Access("both", [Part("x", whole), Part("x", [0, 1]), Part("x", whole)], weight=4),
+    ]
+    instance = Instance("ends", [Tensor("x", 4)], accesses)
+    result = rs.solve(instance, "runs", JunctionChoice(), time_limit=None)
+    assert (result.status, result.cost) == (Status.OPTIMAL, 4)
+    assert brute_force(instance, "runs") == (4, 0)
+    rs.check_proof(instance, result)

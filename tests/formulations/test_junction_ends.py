@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import permutations, product
 
 import numpy as np
 import pytest
@@ -24,25 +24,12 @@ def random_junctions(seed: int) -> tuple[Junctions, list[int]]:
             some = rng.permutation(sizes[tensor])[: int(rng.integers(1, sizes[tensor]))]
             ends.append((tensor, tuple(some.tolist())) if rng.random() < 0.9 else None)
         made.append(Junction(int(rng.integers(1, 9)), *ends))
-    spread = {
-        (tensor, one)
-        for tensor, size in enumerate(sizes)
-        for one in range(size)
-        if rng.random() < 0.2
-    }
-    return Junctions(made, frozenset(spread)), sizes
+    return Junctions(made), sizes
 
 
 def most_by_trying(model: Junctions, sizes: list[int]) -> int:
     """Every first and last class of every tensor."""
-    ends = [
-        [
-            (last, first)
-            for last, first in product(range(size), repeat=2)
-            if last != first or (tensor, last) in model.spread
-        ]
-        for tensor, size in enumerate(sizes)
-    ]
+    ends = [permutations(range(size), 2) for size in sizes]
     return max(
         sum(
             junction.weight
@@ -80,13 +67,13 @@ def test_shares_of_the_relaxation_are_mostly_tight() -> None:
 def test_halves_where_time_is_up() -> None:
     """Any shares will do."""
     ends = (0, (0,)), (1, (0,))
-    model = Junctions([Junction(2, *ends), Junction(4, *reversed(ends))], frozenset())
+    model = Junctions([Junction(2, *ends), Junction(4, *reversed(ends))])
     assert model.most_saved(model.shares(1, time_limit=0.0), 1) >> 1 in {4, 6}
 
 
 def test_nothing_to_choose() -> None:
     """Junctions of whole tensors are always joined."""
-    model = Junctions([Junction(3, None, None)], frozenset())
+    model = Junctions([Junction(3, None, None)])
     assert model.solve().most == 3
     assert model.most_saved(model.shares(4), 4) == 3 << 4
-    assert Junctions([], frozenset()).solve().most == 0
+    assert Junctions([]).solve().most == 0
