@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # Subtour cuts come with level 2 only.
 _LINEARIZATION_LEVEL = 2
+#: Without so many seconds for each pair of columns, no programme is built.
+_PER_PAIR = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ class JoinedCircuits:
             If OR-Tools is missing.
         """
         end = inf if time_limit is None else time.monotonic() + time_limit
+        if end - time.monotonic() < _PER_PAIR * sum(costs.size for costs in self.starts):
+            return CircuitsSolution(None, 0)
         cp: Any = import_cp_model()
         model = cp.CpModel()
         arcs: list[dict[tuple[int, int], Any]] = []

@@ -7,6 +7,7 @@ other alone, and each tensor has just one of either, however often it is read.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -21,6 +22,8 @@ from formulations.interruptible import solve_interruptibly
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+#: Without so many seconds for each wanted class, no programme is built.
+_PER_CLASS = 1e-5
 #: Whose class lies at an end, and which of its classes will do.
 End: TypeAlias = "tuple[int, tuple[int, ...]]"
 #: A tensor's class.
@@ -91,6 +94,10 @@ class Junctions:
         ImportError
             If OR-Tools is missing.
         """
+        total = sum(junction.weight for junction in self.junctions)
+        if self._is_too_short(time_limit):
+            return Joined(total, {}, {}, is_best=False)
+        begun = time.monotonic()
         cp: Any = import_cp_model()
         model = cp.CpModel()
         ends: tuple[dict[Class, Any], dict[Class, Any]] = ({}, {})
@@ -114,9 +121,9 @@ class Junctions:
         solver.parameters.num_workers = threads
         solver.parameters.random_seed = seed % (1 << 31)
         if time_limit is not None:
-            solver.parameters.max_time_in_seconds = max(0.01, time_limit)
+            left = time_limit - (time.monotonic() - begun)
+            solver.parameters.max_time_in_seconds = max(0.01, left)
         status = solve_interruptibly(solver, model)
-        total = sum(junction.weight for junction in self.junctions)
         if status not in (cp.OPTIMAL, cp.FEASIBLE):
             return Joined(total, {}, {}, is_best=False)
         lasts, firsts = (
@@ -185,8 +192,9 @@ class Junctions:
 
     def _dual_values(self, both: list[int], time_limit: float | None) -> list[float]:
         """Of ``joined <= sum of the classes that may lie last``; halves if time runs out."""
-        if not both:
-            return []
+        if not both or self._is_too_short(time_limit):
+            return [self.junctions[number].weight / 2 for number in both]
+        begun = time.monotonic()
         rows, columns = _Rows(), self._columns()
         limits: list[float] = []
         values: list[tuple[int, int]] = []
@@ -209,7 +217,9 @@ class Junctions:
         gains[: len(self.junctions)] = [-junction.weight for junction in self.junctions]
         free = [junction.last is None and junction.first is None for junction in self.junctions]
         gains[: len(self.junctions)][free] = 0.0
-        options = {} if time_limit is None else {"time_limit": max(0.01, time_limit)}
+        options = {}
+        if time_limit is not None:
+            options["time_limit"] = max(0.01, time_limit - (time.monotonic() - begun))
         solution = linprog(
             gains, A_ub=rows.matrix(width), b_ub=limits, method="highs", options=options
         )
@@ -217,6 +227,11 @@ class Junctions:
             return [self.junctions[number].weight / 2 for number in both]
         duals = dict(zip(values, (-solution.ineqlin.marginals).tolist(), strict=False))
         return [duals[number, 0] for number in both]
+
+    def _is_too_short(self, time_limit: float | None) -> bool:
+        ends = [end for junction in self.junctions for end in (junction.last, junction.first)]
+        wanted = sum(len(end[1]) for end in ends if end is not None)
+        return time_limit is not None and time_limit < _PER_CLASS * wanted
 
     def _columns(self) -> dict[tuple[int, Class], int]:
         """A column per end and class, after those of the junctions."""

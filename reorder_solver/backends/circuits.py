@@ -72,7 +72,8 @@ class Circuits(Backend):
         if cost == bound:
             reason = StopReason.PROVEN
         else:
-            reason = StopReason.TIME_LIMIT if task.deadline.expired else StopReason.FINISHED
+            # Nothing else ends the search, and it is not begun if there is too little time.
+            reason = StopReason.FINISHED if math.isinf(left) else StopReason.TIME_LIMIT
         return Answer(orders, bound, reason)
 
 

@@ -74,17 +74,19 @@ class JunctionBound(Backend):
         part = model.part(_seconds_left(task))
         bound = part.bound
         task.report(orders, bound)
-        if problem.cost(orders).primary > bound and not task.deadline.expired:
+        is_cut_short = task.deadline.expired
+        if problem.cost(orders).primary > bound and not is_cut_short:
             joined = model.junctions.solve(
                 time_limit=_seconds_left(task), seed=task.seed, threads=task.threads
             )
             orders = min(orders, _with_ends(problem, orders, joined), key=problem.cost)
+            is_cut_short = not joined.is_best
             bound = max(bound, model.most - model.unit * joined.most)
             task.report(orders, bound)
         if problem.cost(orders).primary == bound:
             reason = StopReason.PROVEN
         else:
-            reason = StopReason.TIME_LIMIT if task.deadline.expired else StopReason.FINISHED
+            reason = StopReason.TIME_LIMIT if is_cut_short else StopReason.FINISHED
         return Answer(orders, bound, reason, proof=part if part.bound == bound else None)
 
 

@@ -77,3 +77,14 @@ def test_nothing_to_choose() -> None:
     assert model.solve().most == 3
     assert model.most_saved(model.shares(4), 4) == 3 << 4
     assert Junctions([]).solve().most == 0
+
+
+def test_no_time_for_so_much() -> None:
+    """No programme is built then; what is said without one holds."""
+    ends = (0, tuple(range(60_000))), (1, tuple(range(60_000)))
+    model = Junctions([Junction(3, *ends), Junction(5, *reversed(ends))])
+    found = model.solve(time_limit=0.5)
+    assert (found.most, found.lasts, found.firsts, found.is_best) == (8, {}, {}, False)
+    shares = model.shares(4, time_limit=0.5)
+    assert shares == [24, 40]
+    assert model.most_saved(shares, 4) == 8 << 4
