@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 
 #: Largest error of an export, relative to the scale of the output, in double precision.
 TOLERANCE = 1e-10
-#: A number that was rounded to single precision is no further off.
-_SINGLE = 1e-6
+#: A number that was rounded to a type is no further off, in units of the type's precision.
+_ROUNDED = 8
+#: What becomes of numbers and types that the code of a model writes down.
+_KEPT = (
+    "torch.export keeps them as they are there, and the check is in double: "
+    "export model.double(), or pass check=False"
+)
 
 
 def checked(
@@ -42,7 +47,7 @@ def checked(
     ExportMismatchError
         If it is more than rounding.
     InputError
-        If the model does not run in double precision.
+        If the model or the export does not run in double precision.
     """
     own = _only_type(extraction)
     written = rewrite(extraction, result, dtype=None if own is None else torch.float64)
@@ -51,14 +56,19 @@ def checked(
         precise = apply(extraction, result, dtype=torch.float64)
     try:
         error = relative_error_of(masked(model, masks), precise, inputs)
-    except RuntimeError:
+    except RuntimeError as failure:
         _require_double(masked(model, masks), inputs)
-        raise
+        if _own_error(masked(model, masks), apply(extraction, result), inputs) is None:
+            raise
+        raise InputError(
+            f"the export does not run in double precision ({_first_line(failure)}); if the code "
+            f"of the model casts to a type, {_KEPT}"
+        ) from failure
     cause = ""
-    if TOLERANCE < error <= _SINGLE:
+    if error > TOLERANCE:
         reference = masked(model, masks)
-        apart = max_relative_error(reference, apply(extraction, result), inputs, dtype=None)
-        cause = _cause(reference, apart)
+        if error <= _rounding(reference):
+            cause = _cause(reference, apply(extraction, result), inputs)
     require_equal(error, cause)
     if own is not None:
         written.module.to(own)
@@ -93,17 +103,36 @@ def require_equal(error: float, cause: str = "") -> None:
         )
 
 
-def _cause(model: nn.Module, apart: float) -> str:
-    """What to say where the export of a model in single precision is off by a rounding of it."""
-    types = {one.dtype for one in model.state_dict().values() if one.is_floating_point()}
+def _types(model: nn.Module) -> set[torch.dtype]:
+    return {one.dtype for one in model.state_dict().values() if one.is_floating_point()}
+
+
+def _rounding(model: nn.Module) -> float:
+    """How far off the numbers are that are rounded to the types of a model; 0 for double."""
+    types = _types(model)
     if not types or torch.float64 in types:
+        return 0.0
+    return _ROUNDED * max(torch.finfo(one).eps for one in types)
+
+
+def _cause(model: nn.Module, module: nn.Module, inputs: Any) -> str:
+    """What to say where an export is off by a rounding to the model's types."""
+    apart = _own_error(model, module, inputs)
+    if apart is None:
         return ""
-    names = " and ".join(sorted(str(one).removeprefix("torch.") for one in types))
+    names = " and ".join(sorted(str(one).removeprefix("torch.") for one in _types(model)))
     return (
-        f"; in the model's own {names} they differ by {apart:.1e}. torch.export keeps numbers that "
-        "the code of a model writes down in the type they have there, and the check is in double: "
-        "export model.double(), or pass check=False"
+        f"; in the model's own {names} they differ by {apart:.1e}. If the code of the model writes "
+        f"numbers down, {_KEPT}"
     )
+
+
+def _own_error(model: nn.Module, module: nn.Module, inputs: Any) -> float | None:
+    """The error in the model's own types; None if it does not run in these, as on some devices."""
+    try:
+        return max_relative_error(model, module, inputs, dtype=None)
+    except RuntimeError:
+        return None
 
 
 def _require_double(model: nn.Module, inputs: Any) -> None:
@@ -111,8 +140,11 @@ def _require_double(model: nn.Module, inputs: Any) -> None:
     try:
         max_relative_error(model, model, inputs)
     except RuntimeError as failure:
-        first = (str(failure).strip().splitlines() or [type(failure).__name__])[0]
         raise InputError(
             "the export is checked in double precision, in which the model does not run "
-            f"({first}); check=False leaves the check out"
+            f"({_first_line(failure)}); check=False leaves the check out"
         ) from failure
+
+
+def _first_line(failure: RuntimeError) -> str:
+    return (str(failure).strip().splitlines() or [type(failure).__name__])[0]

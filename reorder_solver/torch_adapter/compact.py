@@ -112,7 +112,8 @@ def compact(
     Raises
     ------
     InputError
-        If an argument is wrong, or the model does not run in double precision, where it is checked.
+        If an argument is wrong, or the model or the export does not run in double precision,
+        where they are compared.
     ExportMismatchError
         If the check finds an error above 1e-10 of the output's scale.
     """

@@ -145,6 +145,35 @@ def test_a_model_that_does_not_run_in_double_precision() -> None:
     torch.testing.assert_close(module(image()), ta.masked(model, MASKS)(image()))
 
 
+class Cast(Made):
+    """Casts to the type of its own weights, as attention does behind a softmax."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.last(self.first(x).float().to(self.last.weight.dtype))
+        return found
+
+
+def test_an_export_that_does_not_run_in_double_precision() -> None:
+    """Where the model does: its casts are kept as they were captured."""
+    torch.manual_seed(0)
+    model = Cast(torch.relu).eval()
+    with pytest.raises(
+        rs.InputError, match=r"export does not run in double .* check=False"
+    ) as told:
+        ta.compact(model, image(), MASKS)
+    assert "\n" not in str(told.value)
+    module = ta.compact(model, image(), MASKS, check=False).module
+    torch.testing.assert_close(module(image()), ta.masked(model, MASKS)(image()))
+    ta.compact(model.double(), image().double(), MASKS)
+
+
+def test_numbers_rounded_to_half_precision() -> None:
+    """Further off than in single, and told likewise."""
+    model = made(tenths, torch.bfloat16)
+    with pytest.raises(ta.ExportMismatchError, match=r"own bfloat16 they differ by"):
+        ta.compact(model, image().bfloat16(), MASKS)
+
+
 def test_a_batch_of_nothing() -> None:
     """There is nothing to capture a model with."""
     for call in (ta.compact, ta.extract):
