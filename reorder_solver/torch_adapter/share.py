@@ -100,11 +100,11 @@ def shared_copies(
 
 
 def _alone(instance: Instance, tensor: str) -> Instance:
-    """What reads one tensor, without what writes it."""
+    """What reads one tensor alone, without what writes it; buffers of other values are left out."""
     accesses = [
         access
         for access in instance.accesses
-        if access.role is not Role.WRITE and any(part.tensor == tensor for part in access.parts)
+        if access.role is not Role.WRITE and [part.tensor for part in access.parts] == [tensor]
     ]
     return instance.replace(tensors=(instance.tensor(tensor),), accesses=tuple(accesses))
 

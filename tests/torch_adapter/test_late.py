@@ -113,6 +113,38 @@ def test_which_operators_wait() -> None:
     assert late_names(Branches, Usage(4, multiply=False, late=True)) == []
 
 
+class Several(nn.Module):
+    """Several values of one tensor that share copies, concatenations among them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.ModuleList([conv(3, 6, 3), conv(3, 6, 3), conv(3, 4)])
+        self.reads = nn.ModuleList(conv(16, 5, kernel) for kernel in (1, 1, 3, 1, 1, 1))
+
+    def forward(self, x: torch.Tensor) -> Any:
+        x = torch.cat([stem(x).relu() for stem in self.stem], 1)
+        mixed = nn.functional.channel_shuffle(x, 2)
+        mixed = torch.cat([mixed[:, 8:], nn.functional.avg_pool2d(mixed[:, :8], 3, 1, 1)], 1)
+        pooled = nn.functional.avg_pool2d(x, 3, 1, 1)
+        most = nn.functional.max_pool2d(x, 3, 1, 1).mul_(2.0).relu_()
+        values = (x.relu(), x, mixed, pooled.relu(), most)
+        last = nn.functional.avg_pool2d(values[0].relu(), 3, 1, 1)
+        return [read(value) for read, value in zip(self.reads, (*values, last), strict=True)]
+
+
+def test_copies_are_shared_of_several_values() -> None:
+    """A buffer of one value is no obstacle to writing another one twice."""
+    model = build(Several)
+    rng = np.random.default_rng(7076)
+    masks = {
+        f"reads.{number}": {"input": rng.permutation(16) < int(rng.integers(6, 12))}
+        for number in range(6)
+    }
+    out = ta.compact(model, image(3, size=9), masks)
+    assert out.report.error is not None
+    assert out.report.error <= TOLERANCE
+
+
 class Depthwise(nn.Module):
     """A depthwise convolution behind which channels are chosen."""
 
