@@ -95,14 +95,7 @@ class JoinedCircuits:
             terms += [
                 int(costs[pair]) * follows for pair, follows in arcs[-1].items() if costs[pair]
             ]
-        for junction in self.junctions:
-            joined = model.new_bool_var("")
-            terms.append(-junction.weight * joined)
-            for end_of, is_last in ((junction.last, True), (junction.first, False)):
-                if end_of is not None:
-                    right = self._at_end(arcs, end_of, is_last=is_last)
-                    model.add_bool_or(right).only_enforce_if(joined)
-        model.minimize(sum(terms))
+        model.minimize(sum(terms + self._saved(model, arcs)))
         solver = cp.CpSolver()
         parameters = solver.parameters
         parameters.num_workers = threads
@@ -141,6 +134,18 @@ class JoinedCircuits:
         if columns:
             model.add_circuit([(tail, head, follows) for (tail, head), follows in arcs.items()])
         return arcs
+
+    def _saved(self, model: Any, arcs: list[dict[tuple[int, int], Any]]) -> list[Any]:
+        """What junctions take off."""
+        terms = []
+        for junction in self.junctions:
+            joined = model.new_bool_var("")
+            terms.append(-junction.weight * joined)
+            for end, is_last in ((junction.last, True), (junction.first, False)):
+                if end is not None:
+                    right = self._at_end(arcs, end, is_last=is_last)
+                    model.add_bool_or(right).only_enforce_if(joined)
+        return terms
 
     def _at_end(
         self, arcs: list[dict[tuple[int, int], Any]], end: End, *, is_last: bool
