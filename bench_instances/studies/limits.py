@@ -48,7 +48,16 @@ SHORTEST, LONGEST = 0.1, 30.0
 _BACKENDS = {
     "copies": ("auto", "exact", "exact-pulp", "local_search", "greedy", "upscale"),
     "bytes": ("auto", "exact", "exact-pulp", "local_search", "greedy", "upscale"),
-    "runs": ("auto", "branch-and-cut", "circuit", "betweenness", "local_search", "greedy"),
+    "runs": (
+        "auto",
+        "branch-and-cut",
+        "circuit",
+        "circuits",
+        "junctions",
+        "betweenness",
+        "local_search",
+        "greedy",
+    ),
     "latency": ("auto", "modes", "local_search", "subset-dp", "greedy"),
 }
 #: Shares of pairs that are interrupted, and that lose their children.
