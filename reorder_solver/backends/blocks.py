@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from math import isinf
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -83,13 +82,11 @@ class BlockBackend(Backend):
         model = block_minimisation(task.problem)
         start = _start(model) if task.start is None else task.start[0]
         task.report((start,), 0)
-        left = task.deadline.remaining
-        found = self._order(model, start, task, None if isinf(left) else left)
+        found = self._order(model, start, task, task.deadline.limit)
         bound = found.lower_bound - model.lowest
         if found.is_optimal:
             return Answer((found.order,), bound, StopReason.PROVEN)
-        late = task.deadline.expired or left <= 0
-        reason = StopReason.TIME_LIMIT if late else StopReason.FINISHED
+        reason = StopReason.TIME_LIMIT if task.deadline.expired else StopReason.FINISHED
         return Answer((found.order,), bound, reason)
 
 

@@ -25,13 +25,13 @@ from __future__ import annotations
 from math import gcd
 from typing import TYPE_CHECKING, ClassVar
 
-from reorder_solver.backends.base import Answer, Backend, Task
-from reorder_solver.backends.concatenation import Concatenations, run_weight
+from reorder_solver.backends.base import Answer, Task
+from reorder_solver.backends.concatenation import Concatenations
 from reorder_solver.backends.folding import ChainSolver
 from reorder_solver.backends.junctions import kept_apart
 from reorder_solver.backends.local_search import feasible_start
+from reorder_solver.backends.runs_backend import RunsBackend
 from reorder_solver.backends.tour_proof import runs_part
-from reorder_solver.core.prices import Objective
 from reorder_solver.core.result import StopReason
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ _FOR_CUTS = 0.2
 _DISTANCE_LIMIT = 2**50
 
 
-class SequenceBound(Backend):
+class SequenceBound(RunsBackend):
     """Shortest tours through the columns of each sequence of tensors.
 
     Where accesses disagree on a sequence they are cut, and what is proven is a bound only.
@@ -59,22 +59,15 @@ class SequenceBound(Backend):
 
     name: ClassVar[str] = "sequence-bound"
     summary: ClassVar[str] = "bound on runs by sequences of tensors"
-    objectives: ClassVar[frozenset[Objective]] = frozenset({Objective.RUNS})
+    takes_required: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("numba", "ortools")
     #: What solves a sequence.
     solver: ClassVar[type[ChainSolver]] = ChainSolver
 
-    def supports(self, problem: Problem) -> str | None:
-        """Refuse what is no question of runs alone, and what is too large."""
-        if problem.objective not in self.objectives:
-            return super().supports(problem)
-        weights = [run_weight(access) for access in problem.accesses]
-        if any(weight is None for weight in weights):
-            return "an access has prices other than split"
+    def _too_large(self, problem: Problem, weights: list[int]) -> str | None:
         if problem.classes > MOST_CLASSES:
             return f"{problem.classes} channel classes; it takes up to {MOST_CLASSES}"
-        known = [weight for weight in weights if weight is not None]
-        if (problem.classes + 1) * sum(known) > _DISTANCE_LIMIT * max(1, gcd(*known)):
+        if (problem.classes + 1) * sum(weights) > _DISTANCE_LIMIT * max(1, gcd(*weights)):
             return "the weights are too large for its 64-bit integers"
         return None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from math import gcd
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,10 +10,10 @@ import numpy as np
 from formulations.block_minimisation import COST_LIMIT, BlockMinimisation
 from formulations.joined_circuits import JoinedCircuits
 from formulations.junctions import Junction
-from reorder_solver.backends.base import Answer, Backend, Task
+from reorder_solver.backends.base import Answer, Task
 from reorder_solver.backends.concatenation import run_weight
 from reorder_solver.backends.junctions import meetings
-from reorder_solver.core.prices import Objective
+from reorder_solver.backends.runs_backend import RunsBackend
 from reorder_solver.core.result import StopReason
 
 if TYPE_CHECKING:
@@ -25,30 +24,20 @@ if TYPE_CHECKING:
 MOST_PAIRS = 100_000
 
 
-class Circuits(Backend):
+class Circuits(RunsBackend):
     """A circuit through each tensor's classes, see :mod:`formulations.joined_circuits`."""
 
     name: ClassVar[str] = "circuits"
     summary: ClassVar[str] = "proven optimum for runs, however accesses meet tensors (CP-SAT)"
     is_exact: ClassVar[bool] = True
-    objectives: ClassVar[frozenset[Objective]] = frozenset({Objective.RUNS})
     requires: ClassVar[tuple[str, ...]] = ("ortools",)
 
-    def supports(self, problem: Problem) -> str | None:
-        """Refuse what is no question of runs alone, required accesses, and what is too large."""
-        if problem.objective not in self.objectives:
-            return super().supports(problem)
-        if any(access.required for access in problem.accesses):
-            return "an access is required"
-        weights = [run_weight(access) for access in problem.accesses]
-        if any(weight is None for weight in weights):
-            return "an access has prices other than split"
+    def _too_large(self, problem: Problem, weights: list[int]) -> str | None:
         pairs = sum(sizes.size * (sizes.size + 1) for sizes in problem.sizes)
         if pairs > MOST_PAIRS:
             return f"{pairs} pairs of channel classes; it takes up to {MOST_PAIRS}"
-        known = [weight for weight in weights if weight]
         parts = sum(len(access.parts) for access in problem.accesses)
-        if sum(known) * parts * (problem.classes + 1) > COST_LIMIT * gcd(*known):
+        if sum(weights) * parts * (problem.classes + 1) > COST_LIMIT * gcd(*weights):
             return "the weights are too large for its engine"
         return None
 
@@ -58,10 +47,10 @@ class Circuits(Backend):
         orders = problem.identity() if task.start is None else task.start
         task.report(orders, 0)
         model, unit, first_runs = _model(problem)
-        left = task.deadline.remaining
+        left = task.deadline.limit
         found = model.solve(
             orders,
-            time_limit=None if math.isinf(left) else left,
+            time_limit=left,
             seed=task.seed,
             threads=task.threads,
         )
@@ -73,7 +62,7 @@ class Circuits(Backend):
             reason = StopReason.PROVEN
         else:
             # Nothing else ends the search, and it is not begun if there is too little time.
-            reason = StopReason.FINISHED if math.isinf(left) else StopReason.TIME_LIMIT
+            reason = StopReason.FINISHED if left is None else StopReason.TIME_LIMIT
         return Answer(orders, bound, reason)
 
 

@@ -10,7 +10,6 @@ doi:10.1287/opre.1120.1139; Davies and Bacchus 2011, doi:10.1007/978-3-642-23786
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
@@ -75,7 +74,7 @@ class Exact(_ImplicitHittingSet):
         """Solve `covering` within what is left of the time."""
         return solve_cpsat(
             covering,
-            time_limit=seconds_left(task),
+            time_limit=task.deadline.limit,
             effort=effort,
             seed=task.seed,
             threads=task.threads,
@@ -95,11 +94,5 @@ class ExactPulp(_ImplicitHittingSet):
     ) -> CoveringSolution:
         """Solve `covering` within what is left of the time, whatever the effort."""
         return solve_pulp(
-            covering, time_limit=seconds_left(task), seed=task.seed, threads=task.threads
+            covering, time_limit=task.deadline.limit, seed=task.seed, threads=task.threads
         )
-
-
-def seconds_left(task: Task) -> float | None:
-    """Of the task's time; None if there is no limit."""
-    left = task.deadline.remaining
-    return None if math.isinf(left) else left

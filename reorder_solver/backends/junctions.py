@@ -8,7 +8,6 @@ order: then that is all, and the optimum. Else it is a bound.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from math import gcd
@@ -17,10 +16,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from formulations.junctions import Junction, Junctions
-from reorder_solver.backends.base import Answer, Backend, Task
+from reorder_solver.backends.base import Answer, Task
 from reorder_solver.backends.concatenation import run_weight
+from reorder_solver.backends.runs_backend import RunsBackend
 from reorder_solver.core.evaluate import runs_and_span
-from reorder_solver.core.prices import Objective
 from reorder_solver.core.proof import JunctionsPart
 from reorder_solver.core.result import StopReason
 
@@ -41,28 +40,18 @@ _MOST_WEIGHT = 2**50
 _MOST_WANTED = 1_000_000
 
 
-class JunctionBound(Backend):
+class JunctionBound(RunsBackend):
     """The first and last classes of all tensors, for the best."""
 
     name: ClassVar[str] = "junction-bound"
     summary: ClassVar[str] = "bound on runs by what parts of accesses can join"
-    objectives: ClassVar[frozenset[Objective]] = frozenset({Objective.RUNS})
     requires: ClassVar[tuple[str, ...]] = ("ortools",)
 
-    def supports(self, problem: Problem) -> str | None:
-        """Refuse what is no question of runs alone, required accesses, and what is too large."""
-        if problem.objective not in self.objectives:
-            return super().supports(problem)
-        if any(access.required for access in problem.accesses):
-            return "an access is required"
-        weights = [run_weight(access) for access in problem.accesses]
-        if any(weight is None for weight in weights):
-            return "an access has prices other than split"
+    def _too_large(self, problem: Problem, weights: list[int]) -> str | None:
         parts = [part for access in problem.accesses for part in access.parts]
         if sum(wanted.size for _, wanted in parts) > _MOST_WANTED:
             return f"its parts want more than {_MOST_WANTED} classes"
-        known = [weight for weight in weights if weight]
-        if sum(known) * len(parts) > _MOST_WEIGHT * gcd(*known):
+        if sum(weights) * len(parts) > _MOST_WEIGHT * gcd(*weights):
             return "the weights are too large for its 64-bit integers"
         return None
 
@@ -71,13 +60,13 @@ class JunctionBound(Backend):
         problem = task.problem
         orders = problem.identity() if task.start is None else task.start
         model = _Model.of(problem)
-        part = model.part(_seconds_left(task))
+        part = model.part(task.deadline.limit)
         bound = part.bound
         task.report(orders, bound)
         is_cut_short = task.deadline.expired
         if problem.cost(orders).primary > bound and not is_cut_short:
             joined = model.junctions.solve(
-                time_limit=_seconds_left(task), seed=task.seed, threads=task.threads
+                time_limit=task.deadline.limit, seed=task.seed, threads=task.threads
             )
             orders = min(orders, _with_ends(problem, orders, joined), key=problem.cost)
             is_cut_short = not joined.is_best
@@ -194,16 +183,8 @@ def kept_apart(
         total += weight
         if weight and can_join and not any(end is not None and not end[1] for end in ends):
             made.append(Junction(weight, *ends))
-    left_over = deadline.remaining
-    joined = Junctions(made).solve(
-        time_limit=None if math.isinf(left_over) else left_over, seed=seed, threads=threads
-    )
+    joined = Junctions(made).solve(time_limit=deadline.limit, seed=seed, threads=threads)
     return unit * (total - joined.most)
-
-
-def _seconds_left(task: Task) -> float | None:
-    left = task.deadline.remaining
-    return None if math.isinf(left) else left
 
 
 def _runs(problem: Problem, tensor: int, wanted: IntArray) -> int:

@@ -14,7 +14,7 @@ Computing 6 (1977) 67-75, DOI 10.1137/0206004.
 from __future__ import annotations
 
 import time
-from math import gcd, isinf
+from math import gcd
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -91,7 +91,7 @@ class LargeRuns(Backend):
         found = solve_large(
             columns,
             tour=np.append(best[0], outside),
-            deadline_seconds=None if isinf(task.deadline.remaining) else task.deadline.remaining,
+            deadline_seconds=task.deadline.limit,
             threads=task.threads,
             seed=task.seed,
             report=report,

@@ -7,7 +7,6 @@ answer unless the deadline ends it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isinf
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -226,7 +225,7 @@ class TourSolver:
             start,
             candidates=self._candidates,
             seed=seed,
-            deadline_seconds=self._limit(),
+            deadline_seconds=self._deadline.limit,
             max_kicks=_KICKS * start.size,
             target=self.answer.bound + self._extra,
         )[0]
@@ -253,7 +252,7 @@ class TourSolver:
             self._report()
 
         known, proof = self.answer.bound, self.answer.proof
-        limit = self._limit()
+        limit = self._deadline.limit
         if limit is not None:
             # What cannot be interrupted in it must not begin too late.
             limit = max(0.0, limit - _PER_PAIR * self._distances.size)
@@ -280,10 +279,6 @@ class TourSolver:
 
     def _seconds(self) -> float:
         return self._deadline.remaining
-
-    def _limit(self) -> float | None:
-        left = self._deadline.remaining
-        return None if isinf(left) else left
 
     def _weighted(self) -> tuple[IntArray | None, int]:
         """Distances under which no shortest tour leaves a closed set more than twice.

@@ -36,11 +36,17 @@ class Deadline:
         return max(0.0, self._end - time.perf_counter())
 
     @property
+    def limit(self) -> float | None:
+        """What is left, to hand on as a time limit; None without a limit."""
+        left = self.remaining
+        return None if math.isinf(left) else left
+
+    @property
     def expired(self) -> bool:
         """True once no time is left."""
         return time.perf_counter() >= self._end
 
     def share(self, fraction: float) -> Deadline:
         """A deadline that starts now and has `fraction` of what remains of this one."""
-        left = self.remaining
-        return Deadline(None if math.isinf(left) else left * fraction)
+        left = self.limit
+        return Deadline(None if left is None else left * fraction)
