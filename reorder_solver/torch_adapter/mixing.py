@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from reorder_solver.torch_adapter.program import Constants, Value
 
 
+#: Entries that a cache holds; temporary copies of whole weights would go through memory.
+_ENTRIES = 2**18
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
     """Places of an operator's arguments; None for one that takes no bias."""
@@ -73,9 +77,12 @@ class Weights:
     def used(self) -> BoolArray:
         """True where a row and a column meet in an entry that is not zero."""
         moved = self.tensor.detach().movedim((self.rows, self.columns), (0, 1))
-        # A sum of absolute values is zero only if all are, and much faster than any().
-        entries = moved if moved.ndim == 2 else moved.abs().flatten(2).sum(2)
-        found: BoolArray = entries.ne(0).cpu().numpy()
+        if moved.ndim > 2:
+            # A sum of absolute values is zero only if all are, and much faster than any().
+            rows = max(1, _ENTRIES * moved.shape[0] // max(1, moved.numel()))
+            pieces = [piece.abs().flatten(2).sum(2) for piece in moved.split(rows)]
+            moved = torch.cat(pieces)
+        found: BoolArray = moved.ne(0).cpu().numpy()
         return found
 
 
