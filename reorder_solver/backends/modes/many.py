@@ -20,6 +20,7 @@ from reorder_solver.backends.modes.shares import Shares
 from reorder_solver.backends.modes.suffixes import BySuffixes
 from reorder_solver.backends.modes.vectors import Linear, VectorSearch
 from reorder_solver.backends.modes.view_fit import ViewFit
+from reorder_solver.backends.modes.walks import ByWalks
 from reorder_solver.backends.modes.warm_up import engine_ready
 from reorder_solver.presolve import ViewSet
 
@@ -187,6 +188,11 @@ class ManyAccesses:
             for item in items_of(number, options, shape, self._regions.least_runs([number]))
         ]
         tops = [dearest(*each) for each in zip(self._options, anatomy.shapes, strict=True)]
+
+        def saved() -> int:
+            best = self._limit()
+            return 0 if best is None else max(0, sum(tops) - best)
+
         suffixes = BySuffixes(items, anatomy)
         lively = LivelySets(
             items,
@@ -194,6 +200,7 @@ class ManyAccesses:
                 ByRuns(items, self._regions),
                 suffixes,
                 ByTables(items, self._problem, (1, 2, 3), self._offer_orders),
+                ByWalks(items, anatomy, saved, self._offer_orders),
                 ByTours(items, self._problem),
                 ByTables(items, self._problem, (4,), self._offer_orders),
             ),
@@ -204,10 +211,6 @@ class ManyAccesses:
             lively.limit(few, most)
         for few, bases, most in suffixes.budgets(deadline):
             lively.budget(few, bases, most)
-
-        def saved() -> int:
-            best = self._limit()
-            return 0 if best is None else max(0, sum(tops) - best)
 
         return lively.run(
             saved,

@@ -87,11 +87,14 @@ class ByTours:
         self._items, self._problem = items, problem
 
     def sets(self, lively: Few) -> Iterator[Few]:
-        """All, all that pay for runs alone, and sets of four or five of these."""
+        """All that pay for runs alone, sets of four or five of these, and all."""
         few = tuple(each for each in lively if not self._items[each].spans)
-        yield from (each for each in dict.fromkeys((lively, few)) if len(each) > _TABLE_ITEMS)
+        if len(few) > _TABLE_ITEMS:
+            yield few
         for size in range(_TABLE_ITEMS + 1, min(_TABLE_ITEMS + 2, len(few) - 1) + 1):
             yield from combinations(few, size)
+        if len(lively) > max(len(few), _TABLE_ITEMS):
+            yield lively
 
     def ask(self, few: Few, deadline: Deadline, /) -> int:
         """What `few` save at most if all are lively; -1 if they never are."""

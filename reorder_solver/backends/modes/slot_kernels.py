@@ -13,7 +13,9 @@ NONE_BELOW = -1
 
 
 @compile_kernel
-def fill_rest(prices: IntArray, signatures: IntArray, visit: int, rest: IntArray) -> None:
+def fill_rest(
+    prices: IntArray, signatures: IntArray, visit: int, rest: IntArray, is_whole: bool
+) -> None:
     """What the classes of every signature cost at least, by slot and by slots visited so far.
 
     Parameters
@@ -25,6 +27,8 @@ def fill_rest(prices: IntArray, signatures: IntArray, visit: int, rest: IntArray
     rest : ndarray of int64, shape (slots + 1, signatures, 2**slots)
         ``rest[t, s, h]``: visited are the slots `h`, none after `t`; those from `t` on may still
         be. Other entries are left as they are.
+    is_whole : bool
+        No access goes on past the tensor: at either end lies nothing without a signature.
     """
     slots = prices.shape[1]
     count = rest.shape[1]
@@ -43,8 +47,7 @@ def fill_rest(prices: IntArray, signatures: IntArray, visit: int, rest: IntArray
                 )
     for slot in range(slots - 1, -1, -1):
         for signature in range(count):
-            # At either end lies nothing without a signature: nothing to visit.
-            shut = signature == 0 and (slot == 0 or slot == slots - 1)
+            shut = is_whole and signature == 0 and (slot == 0 or slot == slots - 1)
             for visited in range(1 << (slot + 1)):
                 best = rest[slot + 1, signature, visited]
                 if not (visited >> slot & 1 or shut):
@@ -92,7 +95,9 @@ def fill_equal(prices: IntArray, signatures: IntArray, count: int, equal: IntArr
 
 
 @compile_kernel
-def _bound(rest: IntArray, slot: int, history: int, middle: int, edge: int, is_fresh: bool) -> int:
+def least_left(
+    rest: IntArray, slot: int, history: int, middle: int, edge: int, is_fresh: bool
+) -> int:
     """What is still to be paid at least.
 
     The first visit in a slot may be free: `middle` is what that saves at most. `edge` is what it
@@ -142,12 +147,12 @@ def bound_sequences(
             total += best
         bounds[number] = total
         if total < limit and visit:
-            fill_rest(prices, signatures, visit, rest)
-            bounds[number] = max(total, _bound(rest, 0, 0, middle, edge, True))
+            fill_rest(prices, signatures, visit, rest, True)
+            bounds[number] = max(total, least_left(rest, 0, 0, middle, edge, True))
 
 
 @compile_kernel
-def _find(table: IntArray, keys: IntArray, key: int, stamp: int, stamps: IntArray) -> int:
+def find(table: IntArray, keys: IntArray, key: int, stamp: int, stamps: IntArray) -> int:
     """The place of `key` in the open addressing table, or the free place for it."""
     mask = table.size - 1
     place = ((key * -7046029254386353131) >> 24) & mask
@@ -184,7 +189,7 @@ def search_sequence(
     bits : int
         Number of bits of a signature.
     middle, edge : int
-        See ``_bound``.
+        See :func:`least_left`.
     limit : int
         Only ways that cost less count.
     keys, costs, parents : ndarray of int64
@@ -224,10 +229,10 @@ def search_sequence(
                         continue
                     cost = costs[state] + steps[last, signature]
                     after = history | 1 << bit
-                    if cost + _bound(rest, slot, after, middle, edge, False) >= limit:
+                    if cost + least_left(rest, slot, after, middle, edge, False) >= limit:
                         continue
                     key = after << bits | signature
-                    place = _find(table, keys, key, stamp, stamps)
+                    place = find(table, keys, key, stamp, stamps)
                     if stamps[place] == stamp:
                         known = table[place]
                         if cost < costs[known]:
@@ -254,10 +259,10 @@ def search_sequence(
             for signature in range(count):
                 visited = history >> (signature * slots) & mask
                 reduced |= equal[slot + 1, signature, visited] << (signature * slots)
-            if costs[state] + _bound(rest, slot + 1, reduced, middle, edge, True) >= limit:
+            if costs[state] + least_left(rest, slot + 1, reduced, middle, edge, True) >= limit:
                 continue
             key = reduced << bits | (keys[state] & (count - 1))
-            place = _find(table, keys, key, stamp, stamps)
+            place = find(table, keys, key, stamp, stamps)
             if stamps[place] == stamp:
                 known = table[place]
                 if costs[state] < costs[known]:

@@ -115,8 +115,9 @@ class SlotSearch:
         self._signatures = np.array([key[1] for key in keys], dtype=np.int64)
         self._charges = self._charged(weights)
         self._first = sum(each.run for each in runners)
-        self._visit, self._middle, self._edge = _visit_prices([each.run for each in runners])
+        self._visit, self._middle, self._edge = visit_prices([each.run for each in runners])
         self._count = 1 << len(runners)
+        self._steps = steps_between(self._count, [each.run for each in runners])
         self._slots = 2 * len(covers) + 1
         self._sequences: IntArray = np.zeros((0, 2 * len(covers)), dtype=np.int64)
         self._limit, self._is_complete = 0, False
@@ -264,7 +265,7 @@ class SlotSearch:
         self._listing.open_sets(self._sequences[number], opened)
         self._listing.slot_prices(opened, self._wanted, self._charges, prices)
         rest, equal = self._rest(), self._rest()
-        kernels.fill_rest(prices, self._signatures, self._visit, rest)
+        kernels.fill_rest(prices, self._signatures, self._visit, rest, True)
         if slots <= _MERGED_SLOTS:
             kernels.fill_equal(prices, self._signatures, self._count, equal)
         else:
@@ -276,7 +277,7 @@ class SlotSearch:
             arrays = [np.zeros(room, dtype=np.int64) for _ in range(3)]
             tables = [np.zeros(2 * room, dtype=np.int64) for _ in range(2)]
             last = kernels.search_sequence(
-                *(self._steps(), rest, equal, bits, self._middle, self._edge, below),
+                *(self._steps, rest, equal, bits, self._middle, self._edge, below),
                 *arrays,
                 *tables,
             )
@@ -288,15 +289,6 @@ class SlotSearch:
                 return int(costs[-1]), self._order(path, prices)
             room *= 8
         return None
-
-    def _steps(self) -> IntArray:
-        runs = [each.run for each in self._runners]
-        each = np.arange(self._count)
-        differ = each[:, None] ^ each[None, :]
-        return sum(
-            ((differ >> bit & 1) * run for bit, run in enumerate(runs)),
-            start=np.zeros((self._count, self._count), dtype=np.int64),
-        )
 
     def _path(self, keys: IntArray, parents: IntArray, state: int) -> list[tuple[int, int]]:
         """The (slot, signature) pairs visited, in order."""
@@ -338,7 +330,17 @@ class SlotSearch:
         return tuple(each for each in range(self._classes) if each not in placed)
 
 
-def _visit_prices(runs: Sequence[int]) -> tuple[int, int, int]:
+def steps_between(count: int, runs: Sequence[int]) -> IntArray:
+    """What steps between signatures cost, at the prices of the runs: shape (count, count)."""
+    each = np.arange(count)
+    differ = each[:, None] ^ each[None, :]
+    return sum(
+        ((differ >> bit & 1) * run for bit, run in enumerate(runs)),
+        start=np.zeros((count, count), dtype=np.int64),
+    )
+
+
+def visit_prices(runs: Sequence[int]) -> tuple[int, int, int]:
     """What a visit costs at least, and what the first one in a slot saves, inside and at an end.
 
     Call the runs of low price light, and signatures that differ in them alone a family. In a slot,
