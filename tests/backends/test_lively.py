@@ -25,6 +25,7 @@ from reorder_solver.backends.modes.suffixes import (
     cheapest_openings,
     most_gained,
 )
+from reorder_solver.backends.modes.walks import ByWalks
 from reorder_solver.core.limits import Deadline
 from reorder_solver.presolve import Orders, Problem, compile_problem, presolve
 
@@ -58,6 +59,7 @@ class _Case:
             ByRuns(self.items, regions),
             self.suffixes,
             ByTables(self.items, problem, (1, 2, 3), self.offered.append),
+            ByWalks(self.items, anatomy, lambda: 0, self.offered.append),
             ByTours(self.items, problem),
             ByTables(self.items, problem, (4,), self.offered.append),
         ]
