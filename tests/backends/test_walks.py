@@ -78,8 +78,8 @@ def drawn(seed: int, *, in_a_row: bool) -> tuple[Problem, list[Priced], list[Pri
             runners.append(Priced(number, int(rng.choice([3, 7, 7, 20]))))
         elif pick < 0.9:
             covers.append(Priced(number, int(rng.integers(1, 6))))
-    # Openings and closings of more covers do not fit.
-    return problem, runners[:4], covers[:3]
+    # Where nothing follows, more do not fit into one search.
+    return problem, runners[:3], covers[:3]
 
 
 def paid(

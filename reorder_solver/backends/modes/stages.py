@@ -133,7 +133,8 @@ class Stage:
                     trail = self._walk(number, enter, sources, below, reached)
                 if trail is None:
                     # Below, all ways are known.
-                    return np.minimum(reached, max(level, int(bound)))
+                    reached[self._stops] = np.minimum(reached[self._stops], max(level, int(bound)))
+                    return reached
             if reached.min() + widest < limit:
                 return reached
             room, level = 2 * room, limit
@@ -186,7 +187,7 @@ class Stage:
         return None
 
     def way(
-        self, enter: IntArray, sources: IntArray, ends: IntArray, cost: int
+        self, enter: IntArray, sources: IntArray, last: int, cost: int
     ) -> tuple[int, list[int]] | None:
         """The signature that a way comes from, and its order of the classes.
 
@@ -194,31 +195,26 @@ class Stage:
         ----------
         enter, sources : ndarray of int64
             As for :meth:`passed`.
-        ends : ndarray of int64, shape (signatures,)
-            Twice what follows after each signature that the way may end in.
+        last : int
+            The signature that it ends in.
         cost : int
-            Twice what the way costs, with what follows.
+            Twice what it costs.
 
         Returns
         -------
         tuple of int and list of int, or None
-            None if there is no such way.
+            None if no such way is found.
         """
         if self.slots == 1:
-            last = int(np.argmin(self._toured(enter, sources) + ends))
             return self._tour(enter, sources, last)
         bounds = self._bounds
         assert bounds is not None
         for number, bound in enumerate(bounds):
-            if sources.min() + bound + ends.min() > cost:
+            if sources.min() + bound > cost:
                 break
             reached = np.full(self.count, INFINITY, dtype=np.int64)
-            limit = cost - int(ends.min()) + 1
-            trail = self._walk(number, enter, sources, limit, reached)
-            if trail is None:
-                continue
-            last = int(np.argmin(reached + ends))
-            if reached[last] + ends[last] <= cost:
+            trail = self._walk(number, enter, sources, cost + 1, reached)
+            if trail is not None and reached[last] <= cost:
                 return self._order(trail, last)
         return None
 
@@ -294,7 +290,7 @@ class Settled:
         return reached
 
     def way(
-        self, enter: IntArray, sources: IntArray, _ends: IntArray, _cost: int
+        self, enter: IntArray, sources: IntArray, _last: int, _cost: int
     ) -> tuple[int, list[int]]:
         """The signature that the way comes from, and the order of the classes."""
         return int(np.argmin(sources + enter[:, self._first])), list(range(self._classes))

@@ -209,7 +209,8 @@ def walk_sequence(
                 last = keys[state] & low
                 for signature in range(count):
                     bit = signature * slots + slot
-                    if history >> bit & 1:
+                    # On the way past a signature without classes, no step gets cheaper.
+                    if history >> bit & 1 or not present >> signature & 1:
                         continue
                     step = steps[last, signature] if history else enter[last, signature]
                     cost = costs[state] + step

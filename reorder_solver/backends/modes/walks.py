@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from reorder_solver.backends.modes.kernels import INFINITY
 from reorder_solver.backends.modes.stages import Settled, Stage
 from reorder_solver.backends.modes.warm_up import kernels_ready
 from reorder_solver.core.limits import Deadline
@@ -178,7 +177,8 @@ class Walk:
         self._chart = chart
         self._rows: list[list[_Step]] = []
         self._leave: list[IntArray] = []
-        self._took: list[tuple[list[IntArray], int]] = []
+        #: Per row what the way costs before every tensor and at the end, by its last signature.
+        self._took: list[list[IntArray]] = []
         for row in chart.rows:
             steps: list[_Step] = []
             before: int | None = None
@@ -205,19 +205,16 @@ class Walk:
         left = sum(step.stage.least() for steps in self._rows for step in steps)
         done = 0
         for steps, leave in zip(self._rows, self._leave, strict=True):
-            costs: IntArray = np.zeros(1, dtype=np.int64)
-            sources = []
+            costs: list[IntArray] = [np.zeros(1, dtype=np.int64)]
             for step in steps:
-                least = done + int(costs.min()) + left
+                least = done + int(costs[-1].min()) + left
                 if least >= 2 * enough or deadline.expired:
                     self._took = []
                     return -(-least // 2)
                 left -= step.stage.least()
-                sources.append(costs)
-                costs = step.stage.passed(step.enter, costs, deadline)
-            total = int((costs + leave).min())
-            self._took.append((sources, total))
-            done += total
+                costs.append(step.stage.passed(step.enter, costs[-1], deadline))
+            self._took.append(costs)
+            done += int((costs[-1] + leave).min())
         return -(-done // 2)
 
     def orders(self) -> Orders | None:
@@ -225,16 +222,16 @@ class Walk:
         if not self._took:
             return None
         found = list(self._chart.problem.identity())
-        for steps, leave, (sources, total) in zip(self._rows, self._leave, self._took, strict=True):
-            ends, cost = leave, total
-            for step, costs in zip(reversed(steps), reversed(sources), strict=True):
-                way = step.stage.way(step.enter, costs, ends, cost)
+        for steps, leave, costs in zip(self._rows, self._leave, self._took, strict=True):
+            last = int(np.argmin(costs[-1] + leave))
+            for step, before, after in zip(
+                reversed(steps), reversed(costs[:-1]), reversed(costs[1:]), strict=True
+            ):
+                way = step.stage.way(step.enter, before, last, int(after[last]))
                 if way is None:
                     return None
-                source, order = way
+                last, order = way
                 found[step.tensor] = np.array(order, dtype=np.int64)
-                ends = np.full(costs.size, INFINITY, dtype=np.int64)
-                ends[source], cost = 0, int(costs[source])
         return tuple(found)
 
 
