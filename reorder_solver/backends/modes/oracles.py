@@ -11,6 +11,7 @@ from reorder_solver.backends.base import Task
 from reorder_solver.backends.branch_and_cut import SequenceBound
 from reorder_solver.backends.modes.groups import least_of
 from reorder_solver.backends.modes.items import most_saved
+from reorder_solver.backends.modes.walks import MOST_RUNNERS
 from reorder_solver.core.limits import Deadline
 from reorder_solver.core.prices import Objective, PriceList
 from reorder_solver.presolve import presolve
@@ -87,13 +88,13 @@ class ByTours:
         self._items, self._problem = items, problem
 
     def sets(self, lively: Few) -> Iterator[Few]:
-        """All that pay for runs alone, sets of four or five of these, and all."""
+        """All that pay for runs alone, sets of four or five of these, and all if no walk does."""
         few = tuple(each for each in lively if not self._items[each].spans)
         if len(few) > _TABLE_ITEMS:
             yield few
         for size in range(_TABLE_ITEMS + 1, min(_TABLE_ITEMS + 2, len(few) - 1) + 1):
             yield from combinations(few, size)
-        if len(lively) > max(len(few), _TABLE_ITEMS):
+        if len(lively) > len(few) > MOST_RUNNERS:
             yield lively
 
     def ask(self, few: Few, deadline: Deadline, /) -> int:

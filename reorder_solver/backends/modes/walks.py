@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 IntArray = npt.NDArray[np.int64]
 
 #: Most runners and covers of one walk.
-_MOST_RUNNERS = 4
+MOST_RUNNERS = 4
 _MOST_COVERS = 6
 #: Tensors as they were searched, kept for other sets of accesses.
 _MOST_KEPT = 20_000
@@ -274,7 +274,7 @@ class ByWalks:
         """All, or as many of those that pay for runs, and for spans, as one walk takes."""
         covers = tuple(each for each in lively if self._items[each].spans)
         runners = tuple(each for each in lively if not self._items[each].spans)
-        for size in range(min(len(runners), _MOST_RUNNERS), 0, -1):
+        for size in range(min(len(runners), MOST_RUNNERS), 0, -1):
             for few in combinations(runners, size):
                 for others in combinations(covers, min(len(covers), _MOST_COVERS)):
                     if len(few) + len(others) > 1:
