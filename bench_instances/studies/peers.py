@@ -25,7 +25,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from study import Row, add_output, first_runs, instance_files, progress, save, short_name, show
+from study import Row, add_output, first_runs, instance_files, save, short_name, show
 
 import reorder_solver as rs
 from reorder_solver.backends.blocks import block_minimisation, refusal
@@ -193,13 +193,16 @@ def main(argv: list[str] | None = None) -> int:
     pairs = [rs.Access(f"a{i}", [rs.Part("x", [i, (i + 2) % 9])]) for i in range(8)]
     rs.solve(rs.Instance("warm", [rs.Tensor("x", 9)], pairs), "runs")
     rows: list[Row] = []
+    settings = {key: getattr(arguments, key) for key in ("time_limit", "seeds", "elkai_runs")}
     for path in instance_files(arguments.paths):
         problem = Problem.of(rs.read_instance(path))
         if problem is None:
             print(f"{path.name}: skipped, its runs are no single tour", file=sys.stderr)
             continue
         rows.append(compared(problem, short_name(path), arguments))
-        progress(" ".join(str(rows[-1][key]) for key in COLUMNS))
+        print(" ".join(str(rows[-1][key]) for key in COLUMNS), file=sys.stderr, flush=True)
+        # Hours of work: what is finished is kept.
+        save(arguments.output, "peers", settings, rows)
     show("runs, one thread each, medians over rounds", COLUMNS, rows)
     worse = [row["instance"] for row in rows if row["ratio"] > 1]
     print(f"worse than the better peer on {len(worse)} of {len(rows)}: {', '.join(worse) or '-'}")
@@ -207,8 +210,6 @@ def main(argv: list[str] | None = None) -> int:
         for key, name in (("fast_tsp_ratio", "fast-tsp"), ("elkai_ratio", "elkai")):
             middle = median(row[key] for row in rows)
             print(f"time to own cost, ours over {name}'s: median {middle:.2f}")
-    settings = {key: getattr(arguments, key) for key in ("time_limit", "seeds", "elkai_runs")}
-    save(arguments.output, "peers", settings, rows)
     return int(bool(worse))
 
 

@@ -122,4 +122,6 @@ def save(path: str | None, study: str, settings: dict[str, Any], rows: Sequence[
         "machine": {"cpus": os.cpu_count(), "architecture": platform.machine()},
         "rows": list(rows),
     }
-    Path(path).write_text(json.dumps(document, indent=1, default=str) + "\n", encoding="utf-8")
+    part = Path(f"{path}.part")
+    part.write_text(json.dumps(document, indent=1, default=str) + "\n", encoding="utf-8")
+    part.replace(path)

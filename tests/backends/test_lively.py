@@ -55,13 +55,14 @@ class _Case:
         ]
         self.offered: list[Orders] = []
         self.suffixes = BySuffixes(self.items, anatomy)
+        settled: set[tuple[int, ...]] = set()
         self.oracles: list[Oracle] = [
             ByRuns(self.items, regions),
             self.suffixes,
             ByTables(self.items, problem, (1, 2, 3), self.offered.append),
-            ByWalks(self.items, anatomy, lambda: 0, self.offered.append),
+            ByWalks(self.items, anatomy, settled, lambda: 0, self.offered.append),
             ByTours(self.items, problem),
-            ByTables(self.items, problem, (4,), self.offered.append),
+            ByTables(self.items, problem, (4,), self.offered.append, settled),
         ]
 
     def saved(self, orders: Orders) -> dict[int, int]:

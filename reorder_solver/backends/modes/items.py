@@ -69,6 +69,11 @@ class Item:
             weight = max(0, int(self.saved[first] - self.saved[last]) // (last - first))
         return int((self.saved[runs] + weight * (runs - 1)).max()), weight
 
+    def is_straight(self, begin: int, weight: int) -> bool:
+        """Whether the line of :meth:`line` is what is saved, whatever the number of runs."""
+        (runs,) = np.nonzero(self.saved > NEVER)
+        return bool(np.array_equal(self.saved[runs], begin - weight * (runs - 1)))
+
 
 def dearest(options: Sequence[Option], shape: Shape | None) -> int:
     """No layout makes the access cost more; 0 if it must be a view, or always is one."""

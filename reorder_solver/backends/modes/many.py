@@ -14,7 +14,7 @@ from reorder_solver.backends.modes.items import dearest, items_of
 from reorder_solver.backends.modes.lively import LivelySets
 from reorder_solver.backends.modes.master import LARGEST_PRICE, Chosen, Master, Term
 from reorder_solver.backends.modes.options import Option
-from reorder_solver.backends.modes.oracles import ByRuns, ByTables, ByTours
+from reorder_solver.backends.modes.oracles import ByRuns, ByTables, ByTours, Few
 from reorder_solver.backends.modes.regions import Regions
 from reorder_solver.backends.modes.shares import Shares
 from reorder_solver.backends.modes.suffixes import BySuffixes
@@ -194,15 +194,16 @@ class ManyAccesses:
             return 0 if best is None else max(0, sum(tops) - best)
 
         suffixes = BySuffixes(items, anatomy)
+        settled: set[Few] = set()
         lively = LivelySets(
             items,
             (
                 ByRuns(items, self._regions),
                 suffixes,
                 ByTables(items, self._problem, (1, 2, 3), self._offer_orders),
-                ByWalks(items, anatomy, saved, self._offer_orders),
+                ByWalks(items, anatomy, settled, saved, self._offer_orders),
                 ByTours(items, self._problem),
-                ByTables(items, self._problem, (4,), self._offer_orders),
+                ByTables(items, self._problem, (4,), self._offer_orders, settled),
             ),
         )
         for group, least in self._solve_together(deadline.share(_TOGETHER_SHARE), report):

@@ -17,7 +17,7 @@ from reorder_solver.core.prices import Objective, PriceList
 from reorder_solver.presolve import presolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from reorder_solver.backends.modes.items import Item
     from reorder_solver.backends.modes.regions import Regions
@@ -131,6 +131,8 @@ class ByTables:
         How many items it is asked about.
     offer : callable
         Takes orders that are good for some items.
+    settled : collection of tuple of int
+        Sets that need not be looked at.
     """
 
     is_quick = False
@@ -141,14 +143,15 @@ class ByTables:
         problem: Problem,
         sizes: Sequence[int],
         offer: Callable[[Orders], object],
+        settled: Collection[Few] = (),
     ) -> None:
         self._items, self._problem, self._counts = items, problem, sizes
-        self._offer = offer
+        self._offer, self._settled = offer, settled
 
     def sets(self, lively: Few) -> Iterator[Few]:
         """All small sets."""
         for size in self._counts:
-            yield from combinations(lively, size)
+            yield from (few for few in combinations(lively, size) if few not in self._settled)
 
     def ask(self, few: Few, deadline: Deadline, /) -> int:
         """What `few` save at most if all are lively; -1 if they never are."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,22 @@ MOST_EVENTS = 6
 _MERGED_SLOTS = 6
 #: States one search may have, at first and at most.
 _ROOMS = (1 << 11, 1 << 14, 1 << 17)
+
+
+class Passed(NamedTuple):
+    """What ways through a tensor cost, with all that is paid up to there.
+
+    Attributes
+    ----------
+    costs : ndarray of int64, shape (signatures,)
+        Twice the least, by the signature that a way ends in; `INFINITY` where it is cheaper to end
+        elsewhere and go on from there.
+    is_exact : bool
+        There are such ways; otherwise some of the costs are only bounds.
+    """
+
+    costs: IntArray
+    is_exact: bool
 
 
 class Stage:
@@ -102,10 +118,8 @@ class Stage:
             self._sequences, self._bounds = self._sequences[order], bounds[order]
         return int(self._bounds[0])
 
-    def passed(self, enter: IntArray, sources: IntArray, deadline: Deadline) -> IntArray:
-        """Twice what ways through the tensor cost at least, by the signature they end in.
-
-        With all that is paid up to there; exact for the cheapest way, if time and room suffice.
+    def passed(self, enter: IntArray, sources: IntArray, deadline: Deadline) -> Passed:
+        """What ways through the tensor cost.
 
         Parameters
         ----------
@@ -115,7 +129,7 @@ class Stage:
             Twice what the way costs up to there.
         """
         if self.slots == 1:
-            return self._toured(enter, sources)
+            return Passed(self._toured(enter, sources), is_exact=True)
         first, widest = int(sources.min()) + self.least(), int(self._steps.max())
         bounds = self._bounds
         assert bounds is not None
@@ -134,9 +148,9 @@ class Stage:
                 if trail is None:
                     # Below, all ways are known.
                     reached[self._stops] = np.minimum(reached[self._stops], max(level, int(bound)))
-                    return reached
+                    return Passed(reached, is_exact=False)
             if reached.min() + widest < limit:
-                return reached
+                return Passed(reached, is_exact=True)
             room, level = 2 * room, limit
 
     def _toured(self, enter: IntArray, sources: IntArray) -> IntArray:
@@ -283,11 +297,11 @@ class Settled:
         """Twice what is paid inside."""
         return self._inner
 
-    def passed(self, enter: IntArray, sources: IntArray, _deadline: Deadline) -> IntArray:
-        """Twice what the only way costs, by the signature it ends in."""
+    def passed(self, enter: IntArray, sources: IntArray, _deadline: Deadline) -> Passed:
+        """What the only way costs."""
         reached = np.full(self.count, INFINITY, dtype=np.int64)
         reached[self._last] = (sources + enter[:, self._first]).min() + self._inner
-        return reached
+        return Passed(reached, is_exact=True)
 
     def way(
         self, enter: IntArray, sources: IntArray, _last: int, _cost: int

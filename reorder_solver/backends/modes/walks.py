@@ -70,6 +70,16 @@ class Chart:
             )
         self._free = frozenset(anatomy.free)
         self.rows = _rows(anatomy)
+        neighbours = {pair for row in self.rows for pair in pairwise(row)}
+        #: Every access follows the rows, and meets no tensor twice.
+        self.is_followed = all((left, right) in neighbours for _, left, right in self._follow) and (
+            all(
+                access in self._met[piece.tensor]
+                for access, shape in enumerate(anatomy.shapes)
+                if shape is not None
+                for piece in shape.pieces
+            )
+        )
         self._stages: dict[object, Stage | Settled] = {}
 
     def here(self, tensor: int, accesses: Sequence[Priced], *, spans: bool) -> list[Priced]:
@@ -171,10 +181,16 @@ class Walk:
     chart : Chart
     runners, covers : sequence of Priced
         Of different accesses and positive prices.
+
+    Attributes
+    ----------
+    is_exact : bool
+        Some orders cost what :meth:`least` said.
     """
 
     def __init__(self, chart: Chart, runners: Sequence[Priced], covers: Sequence[Priced]) -> None:
         self._chart = chart
+        self.is_exact, self._is_whole = False, chart.is_followed
         self._rows: list[list[_Step]] = []
         self._leave: list[IntArray] = []
         #: Per row what the way costs before every tensor and at the end, by its last signature.
@@ -189,7 +205,7 @@ class Walk:
                 bits = max(len(here), len(last))
                 while not chart.takes(tensor, bits, open_here):
                     # A bound for fewer accesses is one for all.
-                    open_here = open_here[:-1]
+                    open_here, self._is_whole = open_here[:-1], False
                 stage = chart.stage(tensor, here, open_here)
                 steps.append(_Step(tensor, stage, chart.enter(before, last, tensor, here)))
                 before, last = tensor, here
@@ -201,7 +217,7 @@ class Walk:
 
         No more than `enough` is asked for.
         """
-        self._took = []
+        self._took, self.is_exact = [], self._is_whole
         left = sum(step.stage.least() for steps in self._rows for step in steps)
         done = 0
         for steps, leave in zip(self._rows, self._leave, strict=True):
@@ -209,10 +225,12 @@ class Walk:
             for step in steps:
                 least = done + int(costs[-1].min()) + left
                 if least >= 2 * enough or deadline.expired:
-                    self._took = []
+                    self._took, self.is_exact = [], False
                     return -(-least // 2)
                 left -= step.stage.least()
-                costs.append(step.stage.passed(step.enter, costs[-1], deadline))
+                passed = step.stage.passed(step.enter, costs[-1], deadline)
+                costs.append(passed.costs)
+                self.is_exact &= passed.is_exact
             self._took.append(costs)
             done += int((costs[-1] + leave).min())
         return -(-done // 2)
@@ -251,6 +269,8 @@ class ByWalks:
     ----------
     items : sequence of Item
     anatomy : Anatomy
+    settled : set
+        Taken over are sets that nobody can say more about.
     saved : callable
         The most that is known to be saved.
     offer : callable
@@ -263,12 +283,13 @@ class ByWalks:
         self,
         items: Sequence[Item],
         anatomy: Anatomy,
+        settled: set[Few],
         saved: Callable[[], int],
         offer: Callable[[Orders], object],
     ) -> None:
         self._items, self._shapes = items, anatomy.shapes
         self._chart = Chart(anatomy)
-        self._saved, self._offer = saved, offer
+        self._settled, self._saved, self._offer = settled, saved, offer
 
     def sets(self, lively: Few) -> Iterator[Few]:
         """All, or as many of those that pay for runs, and for spans, as one walk takes."""
@@ -287,6 +308,7 @@ class ByWalks:
         if not kernels_ready("walks", _use_kernels, deadline):
             return most
         saved, runners, covers = 0, [], []
+        is_linear = True
         for item in items:
             if item.spans:
                 gap = min(option.gap for option in item.options)
@@ -298,10 +320,13 @@ class ByWalks:
             else:
                 begin, weight = item.line()
                 saved += begin + weight
+                is_linear &= item.is_straight(begin, weight)
                 if weight:
                     runners.append(Priced(item.access, weight))
         walk = Walk(self._chart, runners, covers)
         least = walk.least(saved + 1, deadline)
+        if least > saved or (walk.is_exact and is_linear):
+            self._settled.add(few)
         if saved - least > self._saved():
             orders = walk.orders()
             if orders is not None:
