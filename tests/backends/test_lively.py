@@ -59,8 +59,8 @@ class _Case:
         self.oracles: list[Oracle] = [
             ByRuns(self.items, regions),
             self.suffixes,
-            ByTables(self.items, problem, (1, 2, 3), self.offered.append),
             ByWalks(self.items, anatomy, settled, lambda: 0, self.offered.append),
+            ByTables(self.items, problem, (1, 2, 3), self.offered.append, settled),
             ByTours(self.items, problem),
             ByTables(self.items, problem, (4,), self.offered.append, settled),
         ]

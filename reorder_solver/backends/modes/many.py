@@ -200,8 +200,8 @@ class ManyAccesses:
             (
                 ByRuns(items, self._regions),
                 suffixes,
-                ByTables(items, self._problem, (1, 2, 3), self._offer_orders),
                 ByWalks(items, anatomy, settled, saved, self._offer_orders),
+                ByTables(items, self._problem, (1, 2, 3), self._offer_orders, settled),
                 ByTours(items, self._problem),
                 ByTables(items, self._problem, (4,), self._offer_orders, settled),
             ),

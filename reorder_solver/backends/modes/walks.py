@@ -34,6 +34,8 @@ IntArray = npt.NDArray[np.int64]
 #: Most runners and covers of one walk.
 MOST_RUNNERS = 4
 _MOST_COVERS = 6
+#: Up to so many items, all sets of them are walked.
+_SMALL = 3
 #: Tensors as they were searched, kept for other sets of accesses.
 _MOST_KEPT = 20_000
 
@@ -292,14 +294,17 @@ class ByWalks:
         self._settled, self._saved, self._offer = settled, saved, offer
 
     def sets(self, lively: Few) -> Iterator[Few]:
-        """All, or as many of those that pay for runs, and for spans, as one walk takes."""
+        """Pairs and threes; then as many as one walk takes; then the other small ones."""
         covers = tuple(each for each in lively if self._items[each].spans)
         runners = tuple(each for each in lively if not self._items[each].spans)
+        for size in range(2, _SMALL + 1):
+            yield from combinations(lively, size)
         for size in range(min(len(runners), MOST_RUNNERS), 0, -1):
             for few in combinations(runners, size):
                 for others in combinations(covers, min(len(covers), _MOST_COVERS)):
-                    if len(few) + len(others) > 1:
+                    if len(few) + len(others) > _SMALL:
                         yield tuple(sorted((*few, *others)))
+        yield from combinations(lively, _SMALL + 1)
 
     def ask(self, few: Few, deadline: Deadline, /) -> int:
         """What `few` save at most if all are lively; -1 if they never are."""
