@@ -279,7 +279,7 @@ class ByWalks:
         Takes orders that save more.
     """
 
-    is_quick = False
+    is_quick = True
 
     def __init__(
         self,
