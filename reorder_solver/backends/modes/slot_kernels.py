@@ -152,7 +152,7 @@ def bound_sequences(
 
 
 @compile_kernel
-def find(table: IntArray, keys: IntArray, key: int, stamp: int, stamps: IntArray) -> int:
+def _find(table: IntArray, keys: IntArray, key: int, stamp: int, stamps: IntArray) -> int:
     """The place of `key` in the open addressing table, or the free place for it."""
     mask = table.size - 1
     place = ((key * -7046029254386353131) >> 24) & mask
@@ -232,7 +232,7 @@ def search_sequence(
                     if cost + least_left(rest, slot, after, middle, edge, False) >= limit:
                         continue
                     key = after << bits | signature
-                    place = find(table, keys, key, stamp, stamps)
+                    place = _find(table, keys, key, stamp, stamps)
                     if stamps[place] == stamp:
                         known = table[place]
                         if cost < costs[known]:
@@ -262,7 +262,7 @@ def search_sequence(
             if costs[state] + least_left(rest, slot + 1, reduced, middle, edge, True) >= limit:
                 continue
             key = reduced << bits | (keys[state] & (count - 1))
-            place = find(table, keys, key, stamp, stamps)
+            place = _find(table, keys, key, stamp, stamps)
             if stamps[place] == stamp:
                 known = table[place]
                 if costs[state] < costs[known]:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reorder_solver.backends.modes.kernels import INFINITY
-from reorder_solver.backends.modes.slots import MOST_BITS, steps_between, visit_prices
+from reorder_solver.backends.modes.slots import steps_between, visit_prices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,6 +30,8 @@ Priced: TypeAlias = "tuple[Piece, int]"
 
 #: Most openings and closings of one tensor.
 MOST_EVENTS = 6
+#: Most (slot, signature) pairs of a search: bits of a key.
+_MOST_PAIRS = 64
 #: Up to so many slots it pays to join states that leave the same choices.
 _MERGED_SLOTS = 6
 #: States one search may have, at first and at most.
@@ -100,10 +102,9 @@ class Stage:
         self._bounds: IntArray | None = None
 
     @staticmethod
-    def takes(runners: int, covers: Sequence[Priced]) -> bool:
-        """Whether a search with so many runners, here or before, and these covers fits."""
-        events = sum(2 - piece.before - piece.after for piece, _ in covers)
-        return events <= MOST_EVENTS and ((events + 1) << runners) + runners <= MOST_BITS
+    def takes(covers: Sequence[Priced]) -> bool:
+        """Whether these covers can be bounded together."""
+        return sum(2 - piece.before - piece.after for piece, _ in covers) <= MOST_EVENTS
 
     def least(self) -> int:
         """Twice a lower bound on what is paid here."""
@@ -143,7 +144,7 @@ class Stage:
                 if bound >= below:
                     break
                 trail = None
-                if not deadline.expired:
+                if self.slots * self.count <= _MOST_PAIRS and not deadline.expired:
                     trail = self._walk(number, enter, sources, below, reached)
                 if trail is None:
                     # Below, all ways are known.
@@ -185,19 +186,17 @@ class Stage:
     ) -> _Trail | None:
         """Ways under one sequence of events; None if there was no room for them."""
         prices, rest, plain, equal = self._tables(number)
-        before = (sources.size - 1).bit_length()
-        bits = max(before, (self.count - 1).bit_length())
         for room in _ROOMS:
-            keys, costs, parents, visits = (np.zeros(room, dtype=np.int64) for _ in range(4))
+            keys, lasts, costs, parents, visits = (np.zeros(room, dtype=np.int64) for _ in range(5))
             table, stamps = (np.zeros(2 * room, dtype=np.int64) for _ in range(2))
             states = np.full(self.count, -1, dtype=np.int64)
             used = self._kernels.walk_sequence(
                 *(self._steps, enter, sources, rest, plain, equal),
-                *(self._tours, self._present, bits, self._middle, limit),
-                *(keys, costs, parents, visits, table, stamps, reached, states),
+                *(self._tours, self._present, self._middle, limit),
+                *(keys, lasts, costs, parents, visits, table, stamps, reached, states),
             )
             if used != self._slot_kernels.OUT_OF_ROOM:
-                return _Trail(keys, parents, visits, states, prices)
+                return _Trail(lasts, parents, visits, states, prices)
         return None
 
     def way(
@@ -252,7 +251,7 @@ class Stage:
                 if each == signature
             )
             stops[stop] += self._members[item]
-        return int(trail.keys[state]), [each for stop in stops for each in stop]
+        return int(trail.lasts[state]), [each for stop in stops for each in stop]
 
     def _tables(self, number: int) -> tuple[IntArray, IntArray, IntArray, IntArray]:
         opened = np.zeros(self.slots, dtype=np.int64)
@@ -314,7 +313,7 @@ class Settled:
 class _Trail:
     """States of one search, and what classes cost in its slots."""
 
-    keys: IntArray
+    lasts: IntArray
     parents: IntArray
     visits: IntArray
     states: IntArray

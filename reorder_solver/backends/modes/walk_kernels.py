@@ -6,7 +6,7 @@ import numpy as np
 
 from reorder_solver.backends.modes.kernels import INFINITY, IntArray, compile_kernel
 from reorder_solver.backends.modes.sequence_kernels import slot_prices
-from reorder_solver.backends.modes.slot_kernels import OUT_OF_ROOM, fill_rest, find, least_left
+from reorder_solver.backends.modes.slot_kernels import OUT_OF_ROOM, fill_rest, least_left
 
 
 @compile_kernel
@@ -127,6 +127,24 @@ def bound_walks(
 
 
 @compile_kernel
+def _find(
+    table: IntArray,
+    keys: IntArray,
+    lasts: IntArray,
+    key: int,
+    last: int,
+    stamp: int,
+    stamps: IntArray,
+) -> int:
+    """The place of a state in the open addressing table, or the free place for it."""
+    mask = table.size - 1
+    place = (((key ^ last * 40503) * -7046029254386353131) >> 24) & mask
+    while stamps[place] == stamp and (keys[table[place]] != key or lasts[table[place]] != last):
+        place = (place + 1) & mask
+    return place
+
+
+@compile_kernel
 def walk_sequence(
     steps: IntArray,
     enter: IntArray,
@@ -136,10 +154,10 @@ def walk_sequence(
     equal: IntArray,
     tours: IntArray,
     present: int,
-    bits: int,
     middle: int,
     limit: int,
     keys: IntArray,
+    lasts: IntArray,
     costs: IntArray,
     parents: IntArray,
     visits: IntArray,
@@ -164,14 +182,13 @@ def walk_sequence(
         See :func:`.slot_kernels.fill_rest`, :func:`least_on` and :func:`.slot_kernels.fill_equal`.
     tours, present
         See :func:`least_on`.
-    bits : int
-        Number of bits of a signature, here or in the tensor before.
     middle : int
         What the first visit in a slot may save.
     limit : int
         Only ways that cost less count.
-    keys, costs, parents, visits : ndarray of int64
-        Room for the states; ``visits`` is the signature that a state visits, -1 for none.
+    keys, lasts, costs, parents, visits : ndarray of int64
+        Room for the states: a key has a bit, up to 64 of them, for every pair that was visited;
+        ``visits`` is the signature that a state visits, -1 for none.
     table, stamps : ndarray of int64
         Room for the hash table, a power of two.
     reached : ndarray of int64, shape (signatures,)
@@ -187,12 +204,12 @@ def walk_sequence(
     slots = rest.shape[0] - 1
     count = rest.shape[1]
     mask = (1 << slots) - 1
-    low = (1 << bits) - 1
     stamps[:] = 0
     used = 0
     for before in range(sources.size):
         if sources[before] < limit:
-            keys[used] = before
+            keys[used] = 0
+            lasts[used] = before
             costs[used] = sources[before]
             parents[used] = -1
             visits[used] = -1
@@ -205,8 +222,7 @@ def walk_sequence(
         while layer_begin < layer_end:
             stamp += 1
             for state in range(layer_begin, layer_end):
-                history = keys[state] >> bits
-                last = keys[state] & low
+                history, last = keys[state], lasts[state]
                 for signature in range(count):
                     bit = signature * slots + slot
                     # On the way past a signature without classes, no step gets cheaper.
@@ -219,8 +235,7 @@ def walk_sequence(
                         continue
                     if cost + least_on(plain, tours, present, slot, after, signature) >= limit:
                         continue
-                    key = after << bits | signature
-                    place = find(table, keys, key, stamp, stamps)
+                    place = _find(table, keys, lasts, after, signature, stamp, stamps)
                     if stamps[place] == stamp:
                         known = table[place]
                         if cost < costs[known]:
@@ -229,7 +244,8 @@ def walk_sequence(
                         continue
                     if used == keys.size:
                         return OUT_OF_ROOM
-                    keys[used] = key
+                    keys[used] = after
+                    lasts[used] = signature
                     costs[used] = cost
                     parents[used] = state
                     visits[used] = signature
@@ -243,7 +259,7 @@ def walk_sequence(
         stamp += 1
         leaving = used
         for state in range(begin, leaving):
-            history = keys[state] >> bits
+            history, last = keys[state], lasts[state]
             reduced = 0
             for signature in range(count):
                 visited = history >> (signature * slots) & mask
@@ -253,11 +269,11 @@ def walk_sequence(
                 continue
             if costs[state] + least_left(rest, slot + 1, reduced, middle, middle, True) >= limit:
                 continue
-            last = keys[state] & low if history else -1
-            if costs[state] + least_on(plain, tours, present, slot + 1, reduced, last) >= limit:
+            known_last = last if history else -1
+            onward = least_on(plain, tours, present, slot + 1, reduced, known_last)
+            if costs[state] + onward >= limit:
                 continue
-            key = reduced << bits | keys[state] & low
-            place = find(table, keys, key, stamp, stamps)
+            place = _find(table, keys, lasts, reduced, last, stamp, stamps)
             if stamps[place] == stamp:
                 known = table[place]
                 if costs[state] < costs[known]:
@@ -266,7 +282,8 @@ def walk_sequence(
                 continue
             if used == keys.size:
                 return OUT_OF_ROOM
-            keys[used] = key
+            keys[used] = reduced
+            lasts[used] = last
             costs[used] = costs[state]
             parents[used] = state
             visits[used] = -1
@@ -275,13 +292,12 @@ def walk_sequence(
             used += 1
         begin, end = leaving, used
     for state in range(begin, end):
-        history = keys[state] >> bits
+        history, last = keys[state], lasts[state]
         if not history:
             continue
         total = costs[state]
         for signature in range(count):
             total += rest[slots, signature, history >> (signature * slots) & mask]
-        last = keys[state] & low
         if total < min(limit, reached[last]):
             reached[last] = total
             states[last] = state

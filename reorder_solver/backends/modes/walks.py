@@ -109,10 +109,10 @@ class Chart:
             )
         return self._stages[key]
 
-    def takes(self, tensor: int, runners: int, covers: Sequence[Priced]) -> bool:
-        """Whether a stage with so many runners and these covers can be searched."""
+    def takes(self, tensor: int, covers: Sequence[Priced]) -> bool:
+        """Whether a stage with these covers can be bounded."""
         met = self._met[tensor]
-        return Stage.takes(runners, [(met[each.access], each.price) for each in covers])
+        return Stage.takes([(met[each.access], each.price) for each in covers])
 
     def enter(
         self,
@@ -204,8 +204,7 @@ class Walk:
             for tensor in row:
                 here = chart.here(tensor, runners, spans=False)
                 open_here = chart.here(tensor, covers, spans=True)
-                bits = max(len(here), len(last))
-                while not chart.takes(tensor, bits, open_here):
+                while not chart.takes(tensor, open_here):
                     # A bound for fewer accesses is one for all.
                     open_here, self._is_whole = open_here[:-1], False
                 stage = chart.stage(tensor, here, open_here)
