@@ -30,6 +30,8 @@ Priced: TypeAlias = "tuple[Piece, int]"
 
 #: Most openings and closings of one tensor.
 MOST_EVENTS = 6
+#: Most signatures of a table over their subsets.
+_MOST_STOPS = 16
 #: Most (slot, signature) pairs of a search: bits of a key.
 _MOST_PAIRS = 64
 #: Up to so many slots it pays to join states that leave the same choices.
@@ -79,6 +81,11 @@ class Stage:
         self._members = list(groups.values())
         self._wanted = np.array([key[0] for key in groups], dtype=np.int64)
         self._signatures = np.array([key[1] for key in groups], dtype=np.int64)
+        self._stops = np.unique(self._signatures)
+        self._present, self._tours = 0, np.zeros((1, self.count), dtype=np.int64)
+        if self.count <= _MOST_STOPS:
+            self._present = int((1 << self._stops).sum())
+            self._tours = _tours(tuple(price for _, price in runners))
         weights = np.array([sizes[each].sum() for each in self._members], dtype=np.int64)
         self._charges = np.zeros((len(groups), max(1, len(covers))), dtype=np.int64)
         for number, (_, gap) in enumerate(covers):
@@ -93,12 +100,10 @@ class Stage:
             for _ in range(2 - piece.before - piece.after)
         ]
         self.slots = len(events) + 1
+        self._is_tour = self.slots == 1 and self._stops.size <= _MOST_STOPS
         self._sequences = np.array(list(_arrangements(events)), dtype=np.int64)
         self._visit, self._middle, _ = visit_prices([price for _, price in runners])
         self._steps = steps_between(self.count, [price for _, price in runners])
-        self._stops = np.unique(self._signatures)
-        self._present = int((1 << self._stops).sum())
-        self._tours = _tours(tuple(price for _, price in runners))
         self._bounds: IntArray | None = None
 
     @staticmethod
@@ -129,7 +134,7 @@ class Stage:
         sources : ndarray of int64, shape (signatures before,)
             Twice what the way costs up to there.
         """
-        if self.slots == 1:
+        if self._is_tour:
             return Passed(self._toured(enter, sources), is_exact=True)
         first, widest = int(sources.min()) + self.least(), int(self._steps.max())
         bounds = self._bounds
@@ -218,7 +223,7 @@ class Stage:
         tuple of int and list of int, or None
             None if no such way is found.
         """
-        if self.slots == 1:
+        if self._is_tour:
             return self._tour(enter, sources, last)
         bounds = self._bounds
         assert bounds is not None

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 IntArray = npt.NDArray[np.int64]
 
 #: Most runners and covers of one walk.
-MOST_RUNNERS = 4
+MOST_RUNNERS = 6
 _MOST_COVERS = 6
 #: Up to so many items, all sets of them are walked.
 _SMALL = 3
