@@ -16,7 +16,7 @@ from reorder_solver.backends.modes import suffixes as suffixes_module
 from reorder_solver.backends.modes.items import NEVER, Item, dearest, items_of, most_saved
 from reorder_solver.backends.modes.lively import LivelySets
 from reorder_solver.backends.modes.options import options_of
-from reorder_solver.backends.modes.oracles import ByRuns, ByTables, ByTours
+from reorder_solver.backends.modes.oracles import ByRuns, ByTables, ByTours, ByWalks
 from reorder_solver.backends.modes.regions import Regions
 from reorder_solver.backends.modes.savings import Savings
 from reorder_solver.backends.modes.suffixes import (
@@ -25,7 +25,6 @@ from reorder_solver.backends.modes.suffixes import (
     cheapest_openings,
     most_gained,
 )
-from reorder_solver.backends.modes.walks import ByWalks
 from reorder_solver.core.limits import Deadline
 from reorder_solver.presolve import Orders, Problem, compile_problem, presolve
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import permutations, product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -12,7 +12,8 @@ import pytest
 from reorder_solver import Access, Instance, Objective, Part, PriceList, Tensor
 from reorder_solver.backends.dynamic.anatomy import Anatomy
 from reorder_solver.backends.modes import stages as stages_module
-from reorder_solver.backends.modes.walks import Chart, Priced, Walk
+from reorder_solver.backends.modes import walk_kernels
+from reorder_solver.backends.modes.walks import Chart, Priced, Walk, use_kernels
 from reorder_solver.core.limits import Deadline
 from reorder_solver.presolve import Problem, compile_problem
 
@@ -156,3 +157,20 @@ def test_fewer_covers_where_a_walk_takes_no_more() -> None:
         orders = (rng.permutation(8), rng.permutation(2))
         assert paid(problem, [], covers, orders) >= least
     assert least > 0
+
+
+def test_warming_up_compiles_what_walks_use() -> None:
+    """Any walk after it finds its kernels compiled for the types that it has."""
+    use_kernels()
+    kernels: list[Any] = [
+        *(walk_kernels.fill_tours, walk_kernels.fill_tour, walk_kernels.open_from),
+        *(walk_kernels.bound_walks, walk_kernels.walk_sequence),
+    ]
+    compiled = [list(kernel.signatures) for kernel in kernels]
+    assert {len(each) for each in compiled} == {1}
+    for seed in range(20):
+        problem, runners, covers = drawn(seed, in_a_row=True)
+        walk = Walk(Chart(Anatomy.of(problem)), runners, covers)
+        walk.least(HIGH, FOREVER)
+        walk.orders()
+    assert [kernel.signatures for kernel in kernels] == compiled

@@ -14,13 +14,12 @@ from reorder_solver.backends.modes.items import dearest, items_of
 from reorder_solver.backends.modes.lively import LivelySets
 from reorder_solver.backends.modes.master import LARGEST_PRICE, Chosen, Master, Term
 from reorder_solver.backends.modes.options import Option
-from reorder_solver.backends.modes.oracles import ByRuns, ByTables, ByTours, Few
+from reorder_solver.backends.modes.oracles import ByRuns, ByTables, ByTours, ByWalks, Few
 from reorder_solver.backends.modes.regions import Regions
 from reorder_solver.backends.modes.shares import Shares
 from reorder_solver.backends.modes.suffixes import BySuffixes
 from reorder_solver.backends.modes.vectors import Linear, VectorSearch
 from reorder_solver.backends.modes.view_fit import ViewFit
-from reorder_solver.backends.modes.walks import ByWalks
 from reorder_solver.backends.modes.warm_up import engine_ready
 from reorder_solver.presolve import ViewSet
 

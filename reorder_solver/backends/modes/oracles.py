@@ -1,4 +1,4 @@
-"""What a few items save together at most: by their runs, by tours, by tables."""
+"""What a few items save together at most: by their runs, by walks, by tours, by tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from reorder_solver.backends.base import Task
 from reorder_solver.backends.branch_and_cut import SequenceBound
 from reorder_solver.backends.modes.groups import least_of
 from reorder_solver.backends.modes.items import most_saved
-from reorder_solver.backends.modes.walks import MOST_RUNNERS
+from reorder_solver.backends.modes.walks import Chart, Priced, Walk, use_kernels
+from reorder_solver.backends.modes.warm_up import kernels_ready
 from reorder_solver.core.limits import Deadline
 from reorder_solver.core.prices import Objective, PriceList
 from reorder_solver.presolve import presolve
@@ -19,12 +20,16 @@ from reorder_solver.presolve import presolve
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
+    from reorder_solver.backends.dynamic.anatomy import Anatomy
     from reorder_solver.backends.modes.items import Item
     from reorder_solver.backends.modes.regions import Regions
     from reorder_solver.presolve import Orders, Problem, ProblemAccess
 
-#: Up to so many items, tables are quick and better than tours.
+#: Up to so many items, tables are quick, better than tours, and all sets of them are walked.
 _TABLE_ITEMS = 3
+#: Most runners and covers of one walk.
+_MOST_RUNNERS = 6
+_MOST_COVERS = 6
 #: Most classes of a tour.
 _TOUR_CLASSES = 400
 #: Seconds for one set.
@@ -94,7 +99,7 @@ class ByTours:
             yield few
         for size in range(_TABLE_ITEMS + 1, min(_TABLE_ITEMS + 2, len(few) - 1) + 1):
             yield from combinations(few, size)
-        if len(lively) > len(few) > MOST_RUNNERS:
+        if len(lively) > len(few) > _MOST_RUNNERS:
             yield lively
 
     def ask(self, few: Few, deadline: Deadline, /) -> int:
@@ -159,6 +164,81 @@ class ByTables:
         accesses = [_only(self._problem.accesses[item.access], item) for item in items]
         least = least_of(self._problem, accesses, within(deadline, _PATIENCE), self._offer)
         return -1 if least is None else max(-1, sum(item.top for item in items) - least)
+
+
+class ByWalks:
+    """From walks through the tensors, exact where these are in a row.
+
+    Parameters
+    ----------
+    items : sequence of Item
+    anatomy : Anatomy
+    settled : set
+        Taken over are sets that nobody can say more about.
+    saved : callable
+        The most that is known to be saved.
+    offer : callable
+        Takes orders that save more.
+    """
+
+    is_quick = True
+
+    def __init__(
+        self,
+        items: Sequence[Item],
+        anatomy: Anatomy,
+        settled: set[Few],
+        saved: Callable[[], int],
+        offer: Callable[[Orders], object],
+    ) -> None:
+        self._items, self._shapes = items, anatomy.shapes
+        self._chart = Chart(anatomy)
+        self._settled, self._saved, self._offer = settled, saved, offer
+
+    def sets(self, lively: Few) -> Iterator[Few]:
+        """Pairs and threes; then as many as one walk takes; then the other small ones."""
+        covers = tuple(each for each in lively if self._items[each].spans)
+        runners = tuple(each for each in lively if not self._items[each].spans)
+        for size in range(2, _TABLE_ITEMS + 1):
+            yield from combinations(lively, size)
+        for size in range(min(len(runners), _MOST_RUNNERS), 0, -1):
+            for few in combinations(runners, size):
+                for others in combinations(covers, min(len(covers), _MOST_COVERS)):
+                    if len(few) + len(others) > _TABLE_ITEMS:
+                        yield tuple(sorted((*few, *others)))
+        yield from combinations(lively, _TABLE_ITEMS + 1)
+
+    def ask(self, few: Few, deadline: Deadline, /) -> int:
+        """What `few` save at most if all are lively; -1 if they never are."""
+        items = [self._items[each] for each in few]
+        most = sum(item.most for item in items)
+        if not kernels_ready("walks", use_kernels, deadline):
+            return most
+        saved, runners, covers = 0, [], []
+        is_linear = True
+        for item in items:
+            if item.spans:
+                gap = min(option.gap for option in item.options)
+                shape = self._shapes[item.access]
+                assert shape is not None
+                elsewhere = sum(piece.fixed_gap or 0 for piece in shape.pieces)
+                saved += item.top - min(o.fixed + o.run for o in item.options) - gap * elsewhere
+                covers.append(Priced(item.access, gap))
+            else:
+                begin, weight = item.line()
+                saved += begin + weight
+                is_linear &= item.is_straight(begin, weight)
+                if weight:
+                    runners.append(Priced(item.access, weight))
+        walk = Walk(self._chart, runners, covers)
+        least = walk.least(saved + 1, within(deadline, _PATIENCE))
+        if least > saved or (walk.is_exact and is_linear):
+            self._settled.add(few)
+        if saved - least > self._saved():
+            orders = walk.orders()
+            if orders is not None:
+                self._offer(orders)
+        return max(-1, min(most, saved - least))
 
 
 def _only(access: ProblemAccess, item: Item) -> ProblemAccess:

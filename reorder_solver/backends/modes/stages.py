@@ -37,7 +37,7 @@ _MOST_PAIRS = 64
 #: Up to so many slots it pays to join states that leave the same choices.
 _MERGED_SLOTS = 6
 #: States one search may have, at first and at most.
-_ROOMS = (1 << 11, 1 << 14, 1 << 17)
+_ROOMS = (1 << 11, 1 << 15)
 
 
 class Passed(NamedTuple):

@@ -11,31 +11,24 @@ is a relaxation; otherwise the walk is exact.
 from __future__ import annotations
 
 from collections import Counter
-from itertools import combinations, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from reorder_solver.backends.dynamic.anatomy import Piece
 from reorder_solver.backends.modes.stages import Settled, Stage
-from reorder_solver.backends.modes.warm_up import kernels_ready
 from reorder_solver.core.limits import Deadline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
 
-    from reorder_solver.backends.dynamic.anatomy import Anatomy, Piece
-    from reorder_solver.backends.modes.items import Item
-    from reorder_solver.backends.modes.oracles import Few
+    from reorder_solver.backends.dynamic.anatomy import Anatomy
     from reorder_solver.presolve import Orders
 
 IntArray = npt.NDArray[np.int64]
 
-#: Most runners and covers of one walk.
-MOST_RUNNERS = 6
-_MOST_COVERS = 6
-#: Up to so many items, all sets of them are walked.
-_SMALL = 3
 #: Tensors as they were searched, kept for other sets of accesses.
 _MOST_KEPT = 20_000
 
@@ -254,85 +247,10 @@ class Walk:
         return tuple(found)
 
 
-def _use_kernels() -> None:
-    from reorder_solver.backends.dynamic.anatomy import Piece
-
+def use_kernels() -> None:
+    """Walk through a tensor with and without openings, so that every kernel is compiled."""
     piece = Piece(0, 1, False, False, 1, None, None, False, False)
-    stage = Stage(np.ones(2, dtype=np.int64), [(piece, 1)], [(piece, 1)])
     enter = np.zeros((1, 2), dtype=np.int64)
-    stage.passed(enter, np.zeros(1, dtype=np.int64), Deadline(None))
-
-
-class ByWalks:
-    """From walks through the tensors, exact where these are in a row.
-
-    Parameters
-    ----------
-    items : sequence of Item
-    anatomy : Anatomy
-    settled : set
-        Taken over are sets that nobody can say more about.
-    saved : callable
-        The most that is known to be saved.
-    offer : callable
-        Takes orders that save more.
-    """
-
-    is_quick = True
-
-    def __init__(
-        self,
-        items: Sequence[Item],
-        anatomy: Anatomy,
-        settled: set[Few],
-        saved: Callable[[], int],
-        offer: Callable[[Orders], object],
-    ) -> None:
-        self._items, self._shapes = items, anatomy.shapes
-        self._chart = Chart(anatomy)
-        self._settled, self._saved, self._offer = settled, saved, offer
-
-    def sets(self, lively: Few) -> Iterator[Few]:
-        """Pairs and threes; then as many as one walk takes; then the other small ones."""
-        covers = tuple(each for each in lively if self._items[each].spans)
-        runners = tuple(each for each in lively if not self._items[each].spans)
-        for size in range(2, _SMALL + 1):
-            yield from combinations(lively, size)
-        for size in range(min(len(runners), MOST_RUNNERS), 0, -1):
-            for few in combinations(runners, size):
-                for others in combinations(covers, min(len(covers), _MOST_COVERS)):
-                    if len(few) + len(others) > _SMALL:
-                        yield tuple(sorted((*few, *others)))
-        yield from combinations(lively, _SMALL + 1)
-
-    def ask(self, few: Few, deadline: Deadline, /) -> int:
-        """What `few` save at most if all are lively; -1 if they never are."""
-        items = [self._items[each] for each in few]
-        most = sum(item.most for item in items)
-        if not kernels_ready("walks", _use_kernels, deadline):
-            return most
-        saved, runners, covers = 0, [], []
-        is_linear = True
-        for item in items:
-            if item.spans:
-                gap = min(option.gap for option in item.options)
-                shape = self._shapes[item.access]
-                assert shape is not None
-                elsewhere = sum(piece.fixed_gap or 0 for piece in shape.pieces)
-                saved += item.top - min(o.fixed + o.run for o in item.options) - gap * elsewhere
-                covers.append(Priced(item.access, gap))
-            else:
-                begin, weight = item.line()
-                saved += begin + weight
-                is_linear &= item.is_straight(begin, weight)
-                if weight:
-                    runners.append(Priced(item.access, weight))
-        walk = Walk(self._chart, runners, covers)
-        least = walk.least(saved + 1, deadline)
-        if least > saved or (walk.is_exact and is_linear):
-            self._settled.add(few)
-        if saved - least > self._saved():
-            orders = walk.orders()
-            if orders is not None:
-                self._offer(orders)
-        return max(-1, min(most, saved - least))
+    for covers in ([], [(piece, 1)]):
+        stage = Stage(np.ones(2, dtype=np.int64), [(piece, 1)], covers)
+        stage.passed(enter, np.zeros(1, dtype=np.int64), Deadline(None))
