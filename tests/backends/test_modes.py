@@ -126,6 +126,35 @@ def test_slot_search_finds_the_cheapest_order(seed: int) -> None:
         assert (at_least.bound, at_least.order, at_least.is_exact) == (least, None, True)
 
 
+@pytest.mark.parametrize("room", [8, 1 << 17])
+def test_slot_search_of_more_pairs_than_a_word_has_bits(
+    room: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four runners beside two covers; without room for all states, the bound still holds."""
+    monkeypatch.setattr(slots_module, "_FIRST_ROOM", room)
+    monkeypatch.setattr(slots_module, "_MOST_ROOM", room)
+    rng = np.random.default_rng([82, room])
+    short = 0
+    for _ in range(12):
+        classes = int(rng.integers(4, 7))
+        sizes = [int(size) for size in rng.integers(1, 6, size=classes)]
+        covers = [Cover(_some(rng, classes), int(rng.integers(1, 40))) for _ in range(2)]
+        runners = _runners(rng, classes, 4)
+        least = _least(sizes, covers, runners)
+        assert least is not None
+        search = SlotSearch(sizes, covers, runners)
+        assert search.takes(2, 4)
+        for limit in (least + 40, least + 1, least):
+            found = search.run(limit, NEVER)
+            assert found.bound <= min(least, limit)
+            if found.is_exact:
+                assert found.bound == min(least, limit)
+            if found.order is not None:
+                assert _price(found.order, sizes, covers, runners) < limit
+            short += not found.is_exact
+    assert bool(short) == (room == 8)
+
+
 @pytest.mark.parametrize("table_classes", [1, 16])
 def test_run_search_finds_the_cheapest_order(
     table_classes: int, monkeypatch: pytest.MonkeyPatch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import pairwise, permutations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,18 +12,29 @@ from brute_force import brute_force_problem
 from reorder_solver import Access, Instance, Objective, Part, PriceList, Tensor
 from reorder_solver.backends.base import Task
 from reorder_solver.backends.dynamic.anatomy import Anatomy
-from reorder_solver.backends.modes import chain_kernels, openings, single_kernels
+from reorder_solver.backends.modes import (
+    chain_kernels,
+    listing_kernels,
+    openings,
+    single_kernels,
+    slot_kernels,
+    span_table,
+    visit_kernels,
+)
 from reorder_solver.backends.modes import chains as chains_module
+from reorder_solver.backends.modes import sections as sections_module
 from reorder_solver.backends.modes import shares as shares_module
+from reorder_solver.backends.modes import slots as slots_module
 from reorder_solver.backends.modes.assignments import Assignments
 from reorder_solver.backends.modes.backend import Modes
-from reorder_solver.backends.modes.chains import ChainSearch, SpanTable, share_a_position
+from reorder_solver.backends.modes.chains import ChainSearch
 from reorder_solver.backends.modes.openings import most_unspanned, most_unwanted
 from reorder_solver.backends.modes.options import Option, options_of
 from reorder_solver.backends.modes.sections import Sections
 from reorder_solver.backends.modes.shares import Shares
 from reorder_solver.backends.modes.single_kernels import bound_single, saved_by
 from reorder_solver.backends.modes.slots import Cover, Runner, SlotSearch
+from reorder_solver.backends.modes.span_table import SpanTable, share_a_position
 from reorder_solver.backends.modes.view_fit import ViewFit
 from reorder_solver.core.limits import Deadline
 from reorder_solver.generators import generate
@@ -93,12 +104,16 @@ def test_spans_of_all_sets(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("most", [4, 100_000])
-def test_chains_are_bounds(seed: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("few", [1, 4])
+def test_chains_are_bounds(seed: int, most: int, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is below the bound, with room for all orders of openings and closings or for few.
 
+    Whether they are listed at once or by what they cost, and visits weighed meanwhile or after.
     Where all are listed, the slot search finds the optimum among them.
     """
     monkeypatch.setattr(chains_module, "_MOST_CHAINS", most)
+    monkeypatch.setattr(chains_module, "_FEW_COVERS", few)
+    monkeypatch.setattr(slots_module, "_MOST_ROOM", 1 << 14)
     rng = np.random.default_rng([92, seed, most])
     for _ in range(8):
         classes, count = int(rng.integers(3, 7)), int(rng.integers(2, 5))
@@ -117,9 +132,20 @@ def test_chains_are_bounds(seed: int, most: int, monkeypatch: pytest.MonkeyPatch
         slots = SlotSearch(sizes, covers, runners)
         for limit in (HIGH, best + 1, best, int(rng.integers(1, best + 2))):
             search = ChainSearch(sizes, covers, runners)
-            assert search.run(2 * (limit + first), 2 * first, slots.visits, None)
+            is_whole = bool(rng.random() < 0.5)
+            assert search.run(
+                *(2 * (limit + first), 2 * first, slots.visits, slots.steps, None),
+                is_whole=is_whole,
+            )
             bound = -(-search.bound // 2) - first
             assert min(bound, limit) <= best
+            known = int(rng.integers(best + 1))
+            again = ChainSearch(sizes, covers, runners)
+            assert again.run(
+                *(2 * (limit + first), 2 * first, slots.visits, slots.steps, None),
+                known=2 * (known + first),
+            )
+            assert min(slots.halved(again.bound), limit) <= best
             if search.is_complete and limit > best:
                 slots.take_over(search.sequences, search.bounds, limit)
                 found = slots.run(limit, FOREVER)
@@ -153,7 +179,13 @@ def test_a_single_runner_beside_spans() -> None:
         covers = [Cover(each, int(rng.integers(1, 6))) for each in wanted]
         runner = Runner(_crossing(rng, classes, 1)[0], int(rng.integers(1, 20)))
         search = ChainSearch(sizes.tolist(), covers, [runner])
-        search.run(2 * HIGH, 2 * runner.run, (0, 0, 0), None)
+        search.run(
+            2 * HIGH,
+            2 * runner.run,
+            (0, 0, 0),
+            SlotSearch(sizes.tolist(), covers, [runner]).steps,
+            None,
+        )
         every = [
             _paid(order, sizes.tolist(), covers, [runner]) for order in permutations(range(classes))
         ]
@@ -165,9 +197,7 @@ def test_a_single_runner_beside_spans() -> None:
             ]
         )
         wants = np.array([each in runner.wanted for each in range(classes)])
-        apart = [
-            chains_module.apart_of(members[here], sizes[here], count) for here in (wants, ~wants)
-        ]
+        apart = [span_table.apart_of(members[here], sizes[here], count) for here in (wants, ~wants)]
         prices = np.array([2 * (cover.gap or 0) for cover in covers])
         totals = np.zeros(1 << count, dtype=np.int64)
         chain_kernels.fill_totals(prices, totals)
@@ -250,9 +280,15 @@ class _Search:
 
 
 @pytest.mark.parametrize("seed", range(30))
-@pytest.mark.parametrize("seconds", [None, 0.02])
-def test_choices_of_options(seed: int, seconds: float | None) -> None:
-    """No bound on the way is above the optimum; what is exact is the optimum."""
+@pytest.mark.parametrize(("seconds", "few_classes"), [(None, 12), (1.0, 0), (0.02, 0)])
+def test_choices_of_options(
+    seed: int, seconds: float | None, few_classes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No bound on the way is above the optimum; what is exact is the optimum.
+
+    By the table of subsets, or by slots and sequences.
+    """
+    monkeypatch.setattr(sections_module, "_FEW_CLASSES", few_classes)
     rng = np.random.default_rng([94, seed])
     for _ in range(4):
         problem = _drawn(rng, int(rng.integers(2, 8)), int(rng.integers(4, 8)))
@@ -415,10 +451,13 @@ def test_what_is_left_unspanned(inner: int) -> None:
 def test_warming_up_compiles_what_searches_use() -> None:
     """Any search after it finds its kernels compiled for the types that it has."""
     chains_module._use_kernels()
+    span_table._use_kernels()
     openings._use_kernels()
+    slots_module._use_kernels()
     kernels: list[Any] = [
         *(chain_kernels.fill_totals, chain_kernels.fill_saved, chain_kernels.fill_ahead),
-        *(chain_kernels.list_chains, chain_kernels.bound_chains),
+        *(listing_kernels.list_chains, listing_kernels.bound_ways, chain_kernels.bound_chains),
+        *(visit_kernels.find_regrets, visit_kernels.fill_ways, slot_kernels.search_sequence),
         *(single_kernels.bound_single, openings.most_unwanted),
     ]
     compiled = [list(kernel.signatures) for kernel in kernels]
@@ -436,7 +475,7 @@ def test_warming_up_compiles_what_searches_use() -> None:
     assert [kernel.signatures for kernel in kernels] == compiled
 
 
-@pytest.mark.parametrize("module", [chains_module, openings])
+@pytest.mark.parametrize("module", [chains_module, span_table, openings])
 def test_without_time_to_compile_nothing_is_claimed(
     module: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -447,9 +486,59 @@ def test_without_time_to_compile_nothing_is_claimed(
         ones = np.ones((2, 3), dtype=np.bool_)
         assert most_unspanned(ones, ones[0] * 1, ones[0] * 1, ones[:, 0], FOREVER) is None
         return
-    assert SpanTable([1, 1, 1], wanted, [1, 1]).least() is None
     covers = [Cover(each, 1) for each in wanted]
-    assert not ChainSearch([1, 1, 1], covers, []).run(100, 0, (0, 0, 0), None)
+    if module is chains_module:
+        steps = np.zeros((1, 1), dtype=np.int64)
+        assert not ChainSearch([1, 1, 1], covers, []).run(100, 0, (0, 0, 0), steps, None)
+        return
+    assert SpanTable([1, 1, 1], wanted, [1, 1]).least() is None
     options = [(Option(gap=1),)] * 2
     search = Assignments([1, 1, 1], wanted, options, lambda _order: None, lambda _few: True)
     assert search.run(5, FOREVER, lambda _bound: None) == (0, False)
+
+
+def test_a_way_past_missed_visits() -> None:
+    """Classes that find their cheapest slots not visited, against all sets of visits."""
+    rng = np.random.default_rng(101)
+    for _ in range(40):
+        slots, count, classes = int(rng.integers(2, 5)), int(rng.choice([2, 4])), 5
+        prices = rng.integers(0, 30, size=(classes, slots))
+        signatures = rng.integers(count, size=classes)
+        runs = rng.integers(1, 12, size=count.bit_length() - 1)
+        every = np.arange(count)
+        differ = every[:, None] ^ every[None, :]
+        steps = sum((differ >> bit & 1) * int(run) for bit, run in enumerate(runs))
+        regrets = np.zeros((slots, count), dtype=np.int64)
+        least = visit_kernels.find_regrets(prices, signatures, regrets)
+        assert least == prices.min(axis=1).sum()
+        weighed = np.zeros((slots, visit_kernels.MOST_WEIGHED), dtype=np.int64)
+        lengths = np.zeros(slots, dtype=np.int64)
+        ways = np.zeros((slots, 1 << count, count), dtype=np.int64)
+        visit_kernels.fill_ways(regrets, steps, weighed, lengths, ways)
+        for _ in range(50):
+            stops = [
+                (slot, int(signature))
+                for slot in range(slots)
+                for signature in rng.permutation(count)[: int(rng.integers(count + 1))]
+            ]
+            path = [0, *(signature for _, signature in stops), 0]
+            paid = sum(int(steps[a, b]) for a, b in pairwise(path))
+            for row, signature in zip(prices, signatures, strict=True):
+                here = [int(row[slot]) for slot, each in stops if each == signature]
+                paid += min(here, default=HIGH)
+            assert least + ways[0, 0, 0] <= paid
+
+
+def test_small_groups_say_something_without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While kernels are compiled, threes of accesses have a bound."""
+    for module in (chains_module, span_table, slots_module):
+        monkeypatch.setattr(module, "kernels_ready", lambda *_: False)
+    instance = generate(
+        "residual", seed=0, stages=1, channels=64, blocks=2, joins=0, resolution=28, priced=True
+    )
+    (component,) = presolve(compile_problem(instance, Objective.LATENCY).problem).components
+    task = Task(component.problem, Deadline(1.0), 0, 1, None, lambda _orders, _bound: None)
+    answer = Modes().solve(task)
+    assert answer.orders is not None
+    assert answer.lower_bound is not None
+    assert 0 < answer.lower_bound <= component.problem.cost(answer.orders).primary

@@ -3,7 +3,7 @@
 Views are what brings spans and runs together: they cut a tensor into sections. Given the views,
 the least that spans cost and the least that runs cost hardly depend on each other. So a choice of
 options is bounded by the sum of the two, each with all views that are chosen. What spans cost is
-known for all sets at once (:class:`.chains.SpanTable`), and so is the best that the accesses not
+known for all sets at once (:mod:`.span_table`), and so is the best that the accesses not
 yet decided can do beside the spans chosen.
 """
 
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from reorder_solver.backends.modes.chains import MOST_COVERS, SpanTable, share_a_position
 from reorder_solver.backends.modes.sections import Sections
+from reorder_solver.backends.modes.span_table import MOST_COVERS, SpanTable, share_a_position
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 _NEVER = 1 << 55
 #: Price of a view that is none, times all positions and accesses.
 _LARGEST = 1 << 50
+#: Whole choices are decided within such a part of what there is to spend, unless that is less than
+#: such a part of all.
+_TARGET = 3
+_CLOSE = 50
 #: Options of one access that are not told apart yet.
 Group: TypeAlias = "tuple[Option, ...]"
 
@@ -193,11 +197,16 @@ class Assignments:
         elif is_partial:
             self._branch(entry)
         elif entry.stage == 3:
-            order, bound = self._sections.decide(entry.groups, limit, deadline)
+            # With less to spend it takes far less time, and others may be next then.
+            target = limit
+            if entry.bound + limit // _CLOSE < limit:
+                target = entry.bound + (limit - entry.bound) // _TARGET
+            order, bound = self._sections.decide(entry.groups, target, deadline, entry.bound)
             if order is not None:
                 known = self._offer(order)
                 limit = limit if known is None else min(limit, known)
-            self._again(entry, bound)
+            # As long as the bound rises, the same means may raise it further.
+            self._again(entry, bound, 3 if entry.bound < bound < limit else 4)
         elif entry.stage == 4:
             if not self._tell_apart(entry):
                 self._again(entry, self._bound(entry, limit, deadline, effort=2))
@@ -205,12 +214,12 @@ class Assignments:
             return limit, False
         return limit, True
 
-    def _again(self, entry: _Entry, bound: int) -> None:
+    def _again(self, entry: _Entry, bound: int, stage: int | None = None) -> None:
         self._push(
             _Entry(
                 max(entry.bound, bound),
                 entry.height,
-                entry.stage + 1,
+                entry.stage + 1 if stage is None else stage,
                 next(self._numbers),
                 entry.groups,
                 entry.spans,

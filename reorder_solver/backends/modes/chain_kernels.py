@@ -94,104 +94,6 @@ def fill_ahead(apart: IntArray, totals: IntArray, ahead: IntArray) -> None:
 
 
 @compile_kernel
-def list_chains(
-    apart: IntArray,
-    totals: IntArray,
-    ahead: IntArray,
-    need: int,
-    found: IntArray,
-    saved: IntArray,
-) -> int:
-    """Pairs of orders of opening and closing under which at least `need` is saved.
-
-    Of two that mirror each other, one is kept.
-
-    Parameters
-    ----------
-    apart, totals, ahead : ndarray of int64
-        See :func:`fill_ahead`.
-    need : int
-    found : ndarray of int64, shape (room, 2 * covers)
-        Filled: the cover of every opening and closing, from left to right.
-    saved : ndarray of int64, shape (room,)
-        Filled: what each of them saves.
-
-    Returns
-    -------
-    int
-        How many; -1 if there is no room for them.
-    """
-    length = found.shape[1]
-    covers = length // 2
-    everything = apart.size - 1
-    lefts = np.zeros(length + 1, dtype=np.int64)
-    rights = np.zeros(length + 1, dtype=np.int64)
-    values = np.zeros(length + 1, dtype=np.int64)
-    tried = np.full(length + 1, -1, dtype=np.int64)
-    opening = np.zeros(covers, dtype=np.int64)
-    closing = np.zeros(covers, dtype=np.int64)
-    depth, count, on_left, on_right = 0, 0, 0, 0
-    while depth >= 0:
-        left, right = lefts[depth], rights[depth]
-        is_left = totals[left] <= totals[right] and left != everything
-        if tried[depth] >= 0:
-            # Back from below: take the cover off again.
-            if is_left:
-                on_left -= 1
-            else:
-                on_right -= 1
-        level = min(totals[left], totals[right])
-        advanced = False
-        number = tried[depth] + 1
-        while number < covers:
-            bit = 1 << number
-            taken = left if is_left else right
-            if not taken & bit:
-                one = left | bit if is_left else left
-                other = right if is_left else right | bit
-                # The mirror image begins with the other of the two.
-                is_mirror = not is_left and on_right == 0 and on_left > 0 and number < opening[0]
-                if ahead[one, other] >= 0 and not is_mirror:
-                    step = min(totals[one], totals[other]) - level
-                    value = values[depth] + step * (apart[one] + apart[other] - apart[one | other])
-                    if value + ahead[one, other] >= need:
-                        advanced = True
-                        break
-            number += 1
-        if not advanced:
-            tried[depth] = -1
-            depth -= 1
-            continue
-        tried[depth] = number
-        if is_left:
-            opening[on_left] = number
-            on_left += 1
-        else:
-            closing[on_right] = number
-            on_right += 1
-        depth += 1
-        lefts[depth], rights[depth], values[depth] = one, other, value
-        if depth < length:
-            continue
-        is_first = True
-        for place in range(covers):
-            if opening[place] != closing[place]:
-                is_first = opening[place] < closing[place]
-                break
-        if is_first:
-            if count == found.shape[0]:
-                return -1
-            for place in range(covers):
-                found[count, covers - 1 - place] = opening[place]
-                found[count, covers + place] = closing[place]
-            saved[count] = values[depth]
-            count += 1
-        tried[depth] = -1
-        depth -= 1
-    return count
-
-
-@compile_kernel
 def _most_kept(
     apart: IntArray,
     left: IntArray,
@@ -273,7 +175,7 @@ def bound_chains(
     Parameters
     ----------
     chains : ndarray of int64, shape (n, 2 * covers)
-        See :func:`list_chains`.
+        See :func:`.listing_kernels.list_chains`.
     apart : ndarray of int64, shape (signatures, 2^c)
     prices : ndarray of int64, shape (c,)
     visit : int

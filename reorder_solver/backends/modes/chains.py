@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reorder_solver.backends.modes.slots import Cover, IntArray, Runner, groups_of
+from reorder_solver.backends.modes.span_table import apart_of, share_a_position
 from reorder_solver.backends.modes.warm_up import kernels_ready
 
 if TYPE_CHECKING:
@@ -26,103 +27,24 @@ if TYPE_CHECKING:
 
     from reorder_solver.core.limits import Deadline
 
-#: Most covers of one table: 4^c entries.
-MOST_COVERS = 12
 #: Most covers of a list of orders of opening and closing, runners beside them, and such orders.
 _MOST_LISTED = 10
 _MOST_RUNNERS = 7
 _MOST_CHAINS = 100_000
+#: Up to so many covers, all orders are listed at once; else first what costs little more than the
+#: least, within such a power of two of what there is to pay.
+_FEW_COVERS = 4
+_FIRST_STEP = 5
+#: Seconds for one list, share of the time left, and steps per second, about.
+_LIST_SECONDS = 1.0
+_LIST_SHARE = 0.2
+_PER_SECOND = 1e9
 #: Choices of slots in which the runs of one access begin and end.
 _MOST_ENDS = 8_000
 #: Orders looked at more closely at a time.
 _REFINED = 32
 #: Orders bounded between two looks at the clock.
 _BOUNDED = 2048
-#: Entries filled between two looks at the clock.
-_CHUNK = 1 << 21
-
-
-def share_a_position(wanted: Sequence[frozenset[int]]) -> bool:
-    """Whether any two want a class in common."""
-    return all(
-        not first.isdisjoint(second) for at, first in enumerate(wanted) for second in wanted[:at]
-    )
-
-
-def apart_of(members: IntArray, weights: IntArray, count: int) -> IntArray:
-    """Per set of covers, how many channels want none of it.
-
-    Parameters
-    ----------
-    members : ndarray of int64
-        Per class the covers that want it, as a bit set.
-    weights : ndarray of int64
-        Channels in each class.
-    count : int
-        Covers.
-    """
-    within = np.zeros(1 << count, dtype=np.int64)
-    np.add.at(within, members, weights)
-    for number in range(count):
-        halves = within.reshape(-1, 2, 1 << number)
-        halves[:, 1] += halves[:, 0]
-    # Apart from a set is within the others.
-    return within[::-1].copy()
-
-
-class SpanTable:
-    """What spans cost at least, for all sets of some covers at once.
-
-    Parameters
-    ----------
-    sizes : sequence of int
-        Channels in each class.
-    wanted : sequence of frozenset of int
-        Up to `MOST_COVERS`, any two with a class in common.
-    prices : sequence of int
-        Per unwanted position, positive.
-    """
-
-    def __init__(
-        self, sizes: Sequence[int], wanted: Sequence[frozenset[int]], prices: Sequence[int]
-    ) -> None:
-        self._kernels: Any = import_module("reorder_solver.backends.modes.chain_kernels")
-        count = len(wanted)
-        members = np.zeros(len(sizes), dtype=np.int64)
-        for number, classes in enumerate(wanted):
-            members[list(classes)] |= 1 << number
-        self._apart = apart_of(members, np.array(sizes, dtype=np.int64), count)
-        self._prices = np.array(prices, dtype=np.int64)
-        self._singles = 1 << np.arange(count)
-
-    def least(self, deadline: Deadline | None = None) -> IntArray | None:
-        """Per set what its spans cost at least; None if time ran out."""
-        if not kernels_ready("chains", _use_kernels, deadline):
-            return None
-        return self._least(deadline)
-
-    def use_kernels(self) -> None:
-        """Fill the table, so that every kernel is compiled."""
-        self._least(None)
-
-    def _least(self, deadline: Deadline | None) -> IntArray | None:
-        size = self._apart.size
-        totals = np.zeros(size, dtype=np.int64)
-        self._kernels.fill_totals(self._prices, totals)
-        saved = np.full((size, size), -1, dtype=np.int64)
-        saved[0, 0] = 0
-        most = np.zeros(size, dtype=np.int64)
-        rows = max(1, _CHUNK // size)
-        for first in range(0, size, rows):
-            if deadline is not None and deadline.expired:
-                return None
-            last = min(size, first + rows)
-            self._kernels.fill_saved(self._apart, totals, first, last, saved, most)
-        dearest = np.zeros(size, dtype=np.int64)
-        for single, price in zip(self._singles, self._prices, strict=True):
-            taken = (np.arange(size) & single) != 0
-            dearest[taken] += price * self._apart[single]
-        return dearest - most
 
 
 class ChainSearch:
@@ -142,6 +64,7 @@ class ChainSearch:
         self._kernels: Any = import_module("reorder_solver.backends.modes.chain_kernels")
         self._singles: Any = import_module("reorder_solver.backends.modes.single_kernels")
         self._listing: Any = import_module("reorder_solver.backends.modes.sequence_kernels")
+        self._orders: Any = import_module("reorder_solver.backends.modes.listing_kernels")
         groups = groups_of(len(sizes), covers, runners)
         self._classes, self._all = list(groups.values()), len(sizes)
         self._count, self._runners = len(covers), tuple(runners)
@@ -171,7 +94,15 @@ class ChainSearch:
         )
 
     def run(
-        self, below: int, least_runs: int, visits: tuple[int, int, int], deadline: Deadline | None
+        self,
+        below: int,
+        least_runs: int,
+        visits: tuple[int, int, int],
+        steps: IntArray,
+        deadline: Deadline | None,
+        known: int = 0,
+        *,
+        is_whole: bool = False,
     ) -> bool:
         """List the orders that may cost less than `below`, and bound each; False if time ran out.
 
@@ -184,19 +115,35 @@ class ChainSearch:
         visits : tuple of int
             What a visit of a slot by a signature costs at least, what the first one saves in an
             inner slot, and at an end.
+        steps : ndarray of int64
+            See :attr:`SlotSearch.steps`.
         deadline : Deadline or None
+        known : int, optional
+            Nothing costs less.
+        is_whole : bool, optional
+            List all that may cost less than `below`, if there is time for that, not only as many
+            as a bound needs.
         """
         if not kernels_ready("chains", _use_kernels, deadline):
             return False
-        return self._run(below, least_runs, visits, deadline)
+        return self._run(below, least_runs, visits, steps, deadline, known, is_whole=is_whole)
 
     def use_kernels(self) -> None:
         """Search for anything, so that every kernel is compiled."""
-        self._run(100, 0, (0, 0, 0), None)
+        steps = np.zeros((1 << len(self._runners),) * 2, dtype=np.int64)
+        self._run(100, 0, (0, 0, 0), steps, None)
         self.order()
 
     def _run(
-        self, below: int, least_runs: int, visits: tuple[int, int, int], deadline: Deadline | None
+        self,
+        below: int,
+        least_runs: int,
+        visits: tuple[int, int, int],
+        steps: IntArray,
+        deadline: Deadline | None,
+        known: int = 0,
+        *,
+        is_whole: bool = False,
     ) -> bool:
         # No view spans a position that it does not want, unless that costs too much anyway.
         forbidden = max(1, below)
@@ -210,33 +157,73 @@ class ChainSearch:
         self._kernels.fill_ahead(apart, totals, ahead)
         dearest = sum(int(price) * int(apart[1 << number]) for number, price in enumerate(prices))
         cheapest = dearest - int(ahead[0, 0])
-        room = np.zeros((_MOST_CHAINS, 2 * self._count), dtype=np.int64)
-        saved = np.zeros(_MOST_CHAINS, dtype=np.int64)
-        count, end = -1, below - least_runs
-        if not self._runners:
-            # Spans alone: the cheapest say it all.
-            end = min(end, cheapest + 1)
-        while count < 0:
-            count = int(
-                self._kernels.list_chains(apart, totals, ahead, dearest - end + 1, room, saved)
-            )
-            if count >= 0:
-                break
-            end = cheapest + (end - cheapest) // 2
-            if end <= cheapest or (deadline is not None and deadline.expired):
-                count = 0
-        # Orders that are not listed cost this much at least.
-        self.rest = end + least_runs
-        self.is_complete = self.rest >= below
-        costs = dearest - saved
-        self.sequences = room[:count].copy()
-        visit, middle, edge = visits
-        constant = dearest - middle * (2 * self._count - 1) - 2 * edge
         by_signature = np.array(
             [self._apart(self._signatures == each) for each in range(1 << len(self._runners))]
         )
-        self.bounds = least_runs + costs[:count]
-        for begin in range(0, count, _BOUNDED):
+        room = np.zeros((_MOST_CHAINS, 2 * self._count), dtype=np.int64)
+        spans, costs = (np.zeros(_MOST_CHAINS, dtype=np.int64) for _ in range(2))
+        self.rest = least = min(below, max(cheapest + least_runs, known))
+        # Spans alone: the cheapest say it all.
+        step = max(2, (below - least) >> _FIRST_STEP) if self._runners else 1
+        # Where a look takes long, few are worth it.
+        is_weighed = len(self._runners) <= 2 or self._count > _FEW_COVERS
+        is_first = bool(self._runners) and (is_whole or self._count <= _FEW_COVERS)
+        while self.rest < below:
+            end = below if is_first else min(below, least + step)
+            count = int(
+                self._orders.list_chains(
+                    *(apart, totals, ahead, self._members, self._signatures, self._weights, steps),
+                    *(dearest, least_runs, end, is_weighed, self._budget(deadline, is_weighed)),
+                    *(room, spans, costs),
+                )
+            )
+            if count < 0 and not is_first:
+                break
+            if count < 0:
+                is_first = False
+                continue
+            # Orders that are not listed cost this much at least.
+            self.rest = end
+            self.sequences, self.bounds = room[:count].copy(), costs[:count].copy()
+            self._bound(by_signature, prices, dearest, visits, deadline)
+            if not is_weighed:
+                self._refine_ways(totals, steps, spans[:count], end, deadline)
+            if self._runners:
+                self._refine(totals, dearest, cheapest, end, deadline)
+            is_late = deadline is not None and deadline.expired
+            if is_late or (count and int(self.bounds.min()) < end):
+                break
+            step *= 3
+        self.is_complete = self.rest >= below
+        return True
+
+    def _budget(self, deadline: Deadline | None, is_weighed: bool) -> int:
+        """Beginnings that may be looked at in the time that one list may take."""
+        count = 1 << len(self._runners)
+        weighed = min(count, int(self._orders.MOST_WEIGHED))
+        effort = self._members.size
+        if is_weighed and count > 2:
+            effort += count * weighed << weighed
+        elif is_weighed:
+            effort += 4 * self._members.size + 100
+        effort *= 2 * self._count + 1
+        seconds = _LIST_SECONDS
+        if deadline is not None:
+            seconds = min(seconds, _LIST_SHARE * deadline.remaining)
+        return int(seconds * _PER_SECOND / effort)
+
+    def _bound(
+        self,
+        by_signature: IntArray,
+        prices: IntArray,
+        dearest: int,
+        visits: tuple[int, int, int],
+        deadline: Deadline | None,
+    ) -> None:
+        """Bounds from what the signatures pay for visits, wherever their classes lie."""
+        visit, middle, edge = visits
+        constant = dearest - middle * (2 * self._count - 1) - 2 * edge
+        for begin in range(0, self.bounds.size, _BOUNDED):
             if deadline is not None and deadline.expired:
                 break
             part = slice(begin, begin + _BOUNDED)
@@ -245,9 +232,6 @@ class ChainSearch:
                 self.sequences[part], by_signature, prices, visit, constant, bounds
             )
             np.maximum(self.bounds[part], bounds, out=self.bounds[part])
-        if self._runners:
-            self._refine(totals, dearest, cheapest, below, deadline)
-        return True
 
     def order(self) -> tuple[int, ...]:
         """Of the orders listed the one with the lowest bound, every class where it saves most."""
@@ -271,6 +255,28 @@ class ChainSearch:
 
     def _apart(self, here: npt.NDArray[np.bool_]) -> IntArray:
         return apart_of(self._members[here], self._weights[here], self._count)
+
+    def _refine_ways(
+        self,
+        totals: IntArray,
+        steps: IntArray,
+        spans: IntArray,
+        below: int,
+        deadline: Deadline | None,
+    ) -> None:
+        """Bounds from what visits cost, the lowest first, until the lowest is one of these."""
+        lowest = below
+        for number in np.argsort(self.bounds, kind="stable"):
+            here = slice(number, number + 1)
+            if self.bounds[number] >= lowest or (deadline is not None and deadline.expired):
+                break
+            bounds = np.zeros(1, dtype=np.int64)
+            self._orders.bound_ways(
+                *(self.sequences[here], self._members, self._signatures, self._weights),
+                *(totals, steps, spans[here], bounds),
+            )
+            self.bounds[number] = max(self.bounds[number], bounds[0])
+            lowest = min(lowest, int(self.bounds[number]))
 
     def _refine(
         self,
@@ -320,7 +326,6 @@ def _most_runs(covers: int) -> int:
 
 def _use_kernels() -> None:
     both = [frozenset({0, 1}), frozenset({0, 2})]
-    SpanTable([1, 1, 1], both, [1, 1]).use_kernels()
     covers = [Cover(both[0], 1), Cover(both[1], 1)]
-    runners = [Runner(frozenset({1}), 1)]
-    ChainSearch([1, 1, 1], covers, runners).use_kernels()
+    for count in (1, 3):
+        ChainSearch([1, 1, 1], covers, [Runner(frozenset({1}), 1)] * count).use_kernels()

@@ -41,14 +41,14 @@ _LOOKED_AT = 400
 _LARGEST_SET = 5
 #: Accesses of a group that is solved on its own.
 _GROUP = 5
-#: The same where there are several tensors.
+#: Groups that are solved first, the larger ones only where there are several tensors.
 _SMALL_GROUPS = (3, 4)
 #: Shares of the time: for all that comes before the programme, of that for nested groups, and for
 #: one solution of the programme.
 _GROUPS_SHARE = 0.9
 _DOLLS_SHARE = 0.8
 _SOLVE_SHARE = 0.4
-#: Where there are several tensors: share of the time for groups.
+#: Share of the time for small groups.
 _TOGETHER_SHARE = 0.1
 #: More than any weighted sum of runs and spans in a cut.
 _END = 1 << 49
@@ -127,6 +127,8 @@ class ManyAccesses:
             return self._solve_lively(deadline, report, threads, seed)
         if not deadline.remaining:
             return False
+        # Without a compiled kernel: the first searches may have to wait for theirs.
+        self._solve_together(deadline.share(_TOGETHER_SHARE), report, _SMALL_GROUPS[:1])
         shares = Shares(self._problem, self._options, self._fit, self._alone)
         orders = self._best()
         known: list[tuple[Sequence[int], int]] = []
@@ -205,7 +207,9 @@ class ManyAccesses:
                 ByTables(items, self._problem, (4,), self._offer_orders, settled),
             ),
         )
-        for group, least in self._solve_together(deadline.share(_TOGETHER_SHARE), report):
+        for group, least in self._solve_together(
+            deadline.share(_TOGETHER_SHARE), report, _SMALL_GROUPS
+        ):
             lively.limit_accesses(group, sum(tops[each] for each in group) - least)
         for few, most in suffixes.groups(deadline):
             lively.limit(few, most)
@@ -221,11 +225,11 @@ class ManyAccesses:
         )
 
     def _solve_together(
-        self, deadline: Deadline, report: Callable[[int], None]
+        self, deadline: Deadline, report: Callable[[int], None], sizes: Sequence[int]
     ) -> list[tuple[list[int], int]]:
-        """Solve small groups of accesses to several tensors, then larger ones."""
+        """Solve small groups of accesses, then larger ones."""
         found: list[tuple[list[int], int]] = []
-        for size in _SMALL_GROUPS:
+        for size in sizes:
             total = sum(self._alone)
             groups = [self._free[at : at + size] for at in range(0, len(self._free), size)]
             for left, group in zip(range(len(groups), 0, -1), groups, strict=True):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from reorder_solver.backends.dynamic.prefix_table import OutOfTimeError
 from reorder_solver.backends.modes.chains import ChainSearch
 from reorder_solver.backends.modes.runs import RunSearch
-from reorder_solver.backends.modes.slots import Cover, Runner, SlotSearch
+from reorder_solver.backends.modes.slots import Cover, Found, Runner, SlotSearch
+from reorder_solver.backends.modes.table import table_search
 from reorder_solver.backends.modes.vectors import Linear
 
 if TYPE_CHECKING:
@@ -19,11 +22,14 @@ if TYPE_CHECKING:
 
 #: Up to so many covers, all sequences of openings and closings are gone through.
 _FEW_COVERS = 4
+#: Up to so many classes, the table of all subsets of them is quickest.
+_FEW_CLASSES = 12
 #: A matrix of the distances of so many columns takes no time.
 _MOST_COLUMNS = 1024
 #: Share of the time for one bound on runs, and for one search.
 _RUNS_SHARE = 0.1
 _SEARCH_SHARE = 0.2
+_QUICK_SHARE = 0.05
 Group: TypeAlias = "tuple[Option, ...]"
 
 
@@ -115,10 +121,11 @@ class Sections:
             slots = SlotSearch(self._sizes, covers, runners)
             first = sum(each.run for each in runners)
             chains = ChainSearch(self._sizes, covers, runners)
-            is_listed = chains.run(2 * (limit + first), 2 * first, slots.visits, deadline)
-            if is_listed and chains.is_complete:
-                slots.take_over(chains.sequences, chains.bounds, limit)
-                found = slots.run(limit, deadline)
+            if chains.run(
+                *(2 * (limit + first), 2 * first, slots.visits, slots.steps, deadline),
+                is_whole=True,
+            ):
+                found = _by_chains(slots, chains, limit, deadline)
                 if found.is_exact or len(runners) == 1:
                     return found.bound
         # A run more of a view costs as much as there is to spend.
@@ -134,7 +141,13 @@ class Sections:
         return 0 if found is None else found[1]
 
     def _chains(
-        self, groups: Sequence[Group], limit: int, deadline: Deadline
+        self,
+        groups: Sequence[Group],
+        limit: int,
+        deadline: Deadline,
+        known: int = 0,
+        *,
+        is_whole: bool = False,
     ) -> tuple[ChainSearch, int] | None:
         covers, runners, fixed = self._priced(groups)
         room = limit - fixed
@@ -144,37 +157,60 @@ class Sections:
         slots = SlotSearch(self._sizes, covers, runners)
         first = sum(each.run for each in runners)
         search = ChainSearch(self._sizes, covers, runners)
-        if not search.run(2 * (room + first), 2 * (least + first), slots.visits, deadline):
+        floor = max(0, 2 * (known - fixed + first))
+        if not search.run(
+            *(2 * (room + first), 2 * (least + first), slots.visits, slots.steps, deadline),
+            known=floor,
+            is_whole=is_whole,
+        ):
             return None
         bound = max(least, -(-search.bound // 2) - first)
         return search, min(limit, fixed + bound)
 
     def decide(
-        self, groups: Sequence[Group], limit: int, deadline: Deadline
+        self, groups: Sequence[Group], limit: int, deadline: Deadline, known: int = 0
     ) -> tuple[tuple[int, ...] | None, int]:
         """The cheapest order that costs less than `limit`, and a bound on what it costs.
 
-        The bound is the limit if there is none.
+        The bound is the limit if there is none. Where it is above `known`, another call with this
+        one known may say more.
         """
         covers, runners, fixed = self._priced(groups)
-        found = self._chains(groups, limit, deadline)
-        if found is None or len(covers) <= _FEW_COVERS:
-            order, bound = self._by_sequences(groups, limit, deadline)
-            return order, bound if found is None else max(bound, found[1])
-        chains, bound = found
-        if bound >= limit or not chains.sequences.size:
-            return None, bound
-        if not (chains.is_complete and SlotSearch.takes(len(covers), len(runners))):
-            return chains.order(), bound
-        slots = SlotSearch(self._sizes, covers, runners)
-        slots.take_over(chains.sequences, chains.bounds, limit - fixed)
-        answer = slots.run(limit - fixed, deadline)
-        return answer.order, max(bound, min(limit, fixed + answer.bound))
+        if len(self._sizes) <= _FEW_CLASSES:
+            with suppress(OutOfTimeError):
+                exact = table_search(self._sizes, covers, runners, limit - fixed, deadline)
+                if exact is not None:
+                    return exact.order, min(limit, fixed + exact.bound)
+        is_few = len(covers) <= _FEW_COVERS
+        order, bound = None, 0
+        if is_few:
+            order, bound = self._by_sequences(groups, limit, deadline, is_quick=True)
+            if bound >= limit or bound > known:
+                return order, bound
+        found = self._chains(groups, limit, deadline, known, is_whole=True)
+        if found is not None:
+            chains, least = found
+            bound = max(bound, least)
+            if bound >= limit:
+                return order, bound
+            if runners and SlotSearch.takes(len(covers), len(runners)):
+                slots = SlotSearch(self._sizes, covers, runners)
+                answer = _by_chains(slots, chains, limit - fixed, deadline)
+                order = answer.order or order
+                bound = max(bound, min(limit, fixed + answer.bound))
+                if answer.is_exact or bound > known:
+                    return order, bound
+            elif chains.sequences.size:
+                order = chains.order()
+        if not is_few:
+            return order, bound
+        by_sequences, least = self._by_sequences(groups, limit, deadline, is_quick=False)
+        return by_sequences or order, max(bound, least)
 
     def _by_sequences(
-        self, groups: Sequence[Group], limit: int, deadline: Deadline
+        self, groups: Sequence[Group], limit: int, deadline: Deadline, *, is_quick: bool
     ) -> tuple[tuple[int, ...] | None, int]:
-        """As :meth:`decide`, for few covers."""
+        """As :meth:`decide`, for few covers; quickly, at prices that may be too low."""
         fixed = self._priced(groups)[2]
         chosen = [
             (classes, group[0])
@@ -185,11 +221,18 @@ class Sections:
         linear = Linear(
             self._sizes, [classes for classes, _ in chosen], tuple(o for _, o in chosen)
         )
-        bound, order = 0, None
-        for attempt in (linear.run, linear.run_exactly):
-            answer = attempt(limit - flat, deadline.share(_SEARCH_SHARE))
-            bound = max(bound, min(limit, flat + answer.bound))
-            order = answer.order or order
-            if answer.is_exact or bound >= limit:
-                break
-        return order, bound
+        attempt = linear.run if is_quick else linear.run_exactly
+        share = _QUICK_SHARE if is_quick else _SEARCH_SHARE
+        answer = attempt(limit - flat, deadline.share(share))
+        return answer.order, min(limit, flat + answer.bound)
+
+
+def _by_chains(slots: SlotSearch, chains: ChainSearch, limit: int, deadline: Deadline) -> Found:
+    """Search among the orders of openings and closings that are listed."""
+    rest = min(limit, slots.halved(chains.rest))
+    if not chains.sequences.size:
+        return Found(rest, None, is_exact=rest >= limit)
+    slots.take_over(chains.sequences, chains.bounds, rest)
+    found = slots.run(rest, deadline)
+    is_exact = found.is_exact and (found.order is not None or rest >= limit)
+    return Found(found.bound, found.order, is_exact)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reorder_solver.backends.modes.assignments import Assignments
-from reorder_solver.backends.modes.chains import MOST_COVERS
+from reorder_solver.backends.modes.span_table import MOST_COVERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

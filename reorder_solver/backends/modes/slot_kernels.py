@@ -10,11 +10,35 @@ from reorder_solver.backends.modes.sequence_kernels import open_sets, slot_price
 #: What :func:`search_sequence` returns when its arrays are full.
 OUT_OF_ROOM = -2
 NONE_BELOW = -1
+#: Bits of a word of a state that say which slots are visited.
+WORD_BITS = 62
+
+
+@compile_kernel
+def rest_size(slots: int, count: int) -> int:
+    """Entries of the table that :func:`fill_rest` fills, for `count` signatures."""
+    return _base(slots, slots, count) + (count << slots)
+
+
+@compile_kernel
+def _base(slot: int, slots: int, count: int) -> int:
+    """Where the entries of a slot begin. Only sets of slots up to it have one."""
+    return ((1 << (slot + 1)) - 2) * count
+
+
+@compile_kernel
+def _width(slot: int, slots: int) -> int:
+    return min(slot + 1, slots)
 
 
 @compile_kernel
 def fill_rest(
-    prices: IntArray, signatures: IntArray, visit: int, rest: IntArray, is_whole: bool
+    prices: IntArray,
+    signatures: IntArray,
+    count: int,
+    visit: int,
+    rest: IntArray,
+    plain: IntArray,
 ) -> None:
     """What the classes of every signature cost at least, by slot and by slots visited so far.
 
@@ -22,37 +46,50 @@ def fill_rest(
     ----------
     prices : ndarray of int64, shape (classes, slots)
     signatures : ndarray of int64, shape (classes,)
+    count : int
+        Of all signatures.
     visit : int
         What a further visit costs at least.
-    rest : ndarray of int64, shape (slots + 1, signatures, 2**slots)
-        ``rest[t, s, h]``: visited are the slots `h`, none after `t`; those from `t` on may still
-        be. Other entries are left as they are.
-    is_whole : bool
-        No access goes on past the tensor: at either end lies nothing without a signature.
+    rest : ndarray of int64, shape (rest_size(slots, count),)
+        By slot `t`, signature and set of slots `h` visited so far, none after `t`: those from `t`
+        on may still be. One slot more than there are: none may still be.
+    plain : ndarray of int64
+        The same for visits that cost nothing; left alone if it is empty.
     """
     slots = prices.shape[1]
-    count = rest.shape[1]
-    rest[slots] = 0
+    last = _base(slots, slots, count)
+    rest[last:] = 0
     cheapest = np.empty(1 << slots, dtype=np.int64)
     cheapest[0] = INFINITY
     for item in range(signatures.size):
-        signature = signatures[item]
-        rest[slots, signature, 0] = INFINITY
+        begin = last + (signatures[item] << slots)
+        rest[begin] = INFINITY
         for slot in range(slots):
             for before in range(1 << slot):
                 visited = before | 1 << slot
                 cheapest[visited] = min(cheapest[before], prices[item, slot])
-                rest[slots, signature, visited] = min(
-                    INFINITY, rest[slots, signature, visited] + cheapest[visited]
-                )
+                rest[begin + visited] = min(INFINITY, rest[begin + visited] + cheapest[visited])
+    if plain.size:
+        plain[last:] = rest[last:]
+    _fill_slots(slots, count, visit, rest)
+    if plain.size:
+        _fill_slots(slots, count, 0, plain)
+
+
+@compile_kernel
+def _fill_slots(slots: int, count: int, visit: int, rest: IntArray) -> None:
+    """All slots of a table that holds what classes pay where no slot is left."""
     for slot in range(slots - 1, -1, -1):
         for signature in range(count):
-            shut = is_whole and signature == 0 and (slot == 0 or slot == slots - 1)
+            # At either end lies nothing without a signature: nothing to visit.
+            shut = signature == 0 and (slot == 0 or slot == slots - 1)
+            begin = _base(slot, slots, count) + (signature << (slot + 1))
+            after = _base(slot + 1, slots, count) + (signature << _width(slot + 1, slots))
             for visited in range(1 << (slot + 1)):
-                best = rest[slot + 1, signature, visited]
+                best = rest[after + visited]
                 if not (visited >> slot & 1 or shut):
-                    best = min(best, rest[slot + 1, signature, visited | 1 << slot] + visit)
-                rest[slot, signature, visited] = best
+                    best = min(best, rest[after + (visited | 1 << slot)] + visit)
+                rest[begin + visited] = best
 
 
 @compile_kernel
@@ -95,24 +132,18 @@ def fill_equal(prices: IntArray, signatures: IntArray, count: int, equal: IntArr
 
 
 @compile_kernel
-def least_left(
-    rest: IntArray, slot: int, history: int, middle: int, edge: int, is_fresh: bool
-) -> int:
-    """What is still to be paid at least.
+def _saved(slot: int, slots: int, middle: int, edge: int, is_fresh: bool) -> int:
+    """What first visits save at most from a slot on, in which there was none yet if `is_fresh`.
 
     The first visit in a slot may be free: `middle` is what that saves at most. `edge` is what it
     saves that the family of the latest signature, or of the outside at either end, is there
     already.
     """
-    slots = rest.shape[0] - 1
-    mask = (1 << slots) - 1
-    total: int = -middle * max(0, slots - 2 - slot) - edge
+    total = middle * max(0, slots - 2 - slot) + edge
     if not is_fresh or slot == 0:
-        total -= edge
+        total += edge
     elif slot < slots - 1:
-        total -= middle
-    for signature in range(rest.shape[1]):
-        total += rest[slot, signature, history >> (signature * slots) & mask]
+        total += middle
     return total
 
 
@@ -122,6 +153,7 @@ def bound_sequences(
     wanted: IntArray,
     charges: IntArray,
     signatures: IntArray,
+    count: int,
     visit: int,
     middle: int,
     edge: int,
@@ -147,16 +179,31 @@ def bound_sequences(
             total += best
         bounds[number] = total
         if total < limit and visit:
-            fill_rest(prices, signatures, visit, rest, True)
-            bounds[number] = max(total, least_left(rest, 0, 0, middle, edge, True))
+            fill_rest(prices, signatures, count, visit, rest, rest[:0])
+            least = -_saved(0, slots, middle, edge, True)
+            for signature in range(count):
+                least += rest[signature << 1]
+            bounds[number] = max(total, least)
 
 
 @compile_kernel
-def _find(table: IntArray, keys: IntArray, key: int, stamp: int, stamps: IntArray) -> int:
+def _find(table: IntArray, keys: IntArray, key: IntArray, stamp: int, stamps: IntArray) -> int:
     """The place of `key` in the open addressing table, or the free place for it."""
     mask = table.size - 1
-    place = ((key * -7046029254386353131) >> 24) & mask
-    while stamps[place] == stamp and keys[table[place]] != key:
+    place = 0
+    for word in range(key.size):
+        place = (place ^ key[word]) * -7046029254386353131
+        place ^= place >> 29
+    place = (place >> 24) & mask
+    while stamps[place] == stamp:
+        row = table[place]
+        is_equal = True
+        for word in range(key.size):
+            if keys[row, word] != key[word]:
+                is_equal = False
+                break
+        if is_equal:
+            break
         place = (place + 1) & mask
     return place
 
@@ -165,13 +212,18 @@ def _find(table: IntArray, keys: IntArray, key: int, stamp: int, stamps: IntArra
 def search_sequence(
     steps: IntArray,
     rest: IntArray,
+    plain: IntArray,
+    weighed: IntArray,
+    lengths: IntArray,
+    ways: IntArray,
     equal: IntArray,
-    bits: int,
     middle: int,
     edge: int,
     limit: int,
     keys: IntArray,
     costs: IntArray,
+    ahead: IntArray,
+    seen: IntArray,
     parents: IntArray,
     table: IntArray,
     stamps: IntArray,
@@ -184,16 +236,24 @@ def search_sequence(
     Parameters
     ----------
     steps : ndarray of int64, shape (signatures, signatures)
-    rest, equal : ndarray of int64
-        See :func:`fill_rest` and :func:`fill_equal`.
-    bits : int
-        Number of bits of a signature.
+    rest, plain : ndarray of int64
+        See :func:`fill_rest`; `plain` for visits that cost nothing.
+    weighed, lengths, ways : ndarray of int64
+        See :func:`.visit_kernels.fill_ways`.
+    equal : ndarray of int64
+        See :func:`fill_equal`; empty to join no states that differ.
     middle, edge : int
-        See :func:`least_left`.
+        See ``_saved``.
     limit : int
         Only ways that cost less count.
-    keys, costs, parents : ndarray of int64
-        Room for the states.
+    keys : ndarray of int64, shape (room, words + 1)
+        Room for the states: the slots visited, for as many signatures per word as it has room
+        for, and the latest signature.
+    costs, seen, parents : ndarray of int64, shape (room,)
+        Room for what they cost, which visits of the slot that count are made, and where they come
+        from.
+    ahead : ndarray of int64, shape (room, 2)
+        Room for what their classes cost at least, with a price for further visits and without.
     table, stamps : ndarray of int64
         Room for the hash table, a power of two and twice as large.
 
@@ -203,35 +263,57 @@ def search_sequence(
         The last state of the cheapest way; `NONE_BELOW` if there is none, `OUT_OF_ROOM` if the
         room is spent. What it costs is in ``costs[-1]``.
     """
-    slots = rest.shape[0] - 1
-    count = rest.shape[1]
+    count = steps.shape[0]
+    slots = lengths.size
+    words = keys.shape[1] - 1
+    per = WORD_BITS // slots
     mask = (1 << slots) - 1
     stamps[:] = 0
     keys[0] = 0
     costs[0] = 0
     parents[0] = -1
+    ahead[0] = 0
+    seen[0] = 0
+    for signature in range(count):
+        ahead[0, 0] += rest[signature << 1]
+        ahead[0, 1] += plain[signature << 1]
+    bits = np.zeros(count, dtype=np.int64)
+    key = np.zeros(words + 1, dtype=np.int64)
     begin, end = 0, 1
     used = 1
     stamp = 0
     for slot in range(slots):
+        width = _width(slot, slots)
+        base = _base(slot, slots, count)
+        within = _saved(slot, slots, middle, edge, False)
+        bits[:] = 0
+        for place in range(lengths[slot]):
+            bits[weighed[slot, place]] = 1 << place
         # States begin..end entered the slot; visits within it add states behind them.
         layer_begin, layer_end = begin, end
         while layer_begin < layer_end:
             stamp += 1
             for state in range(layer_begin, layer_end):
-                history = keys[state] >> bits
-                last = keys[state] & (count - 1)
+                last = keys[state, words]
                 for signature in range(count):
-                    bit = signature * slots + slot
-                    if history >> bit & 1:
-                        continue
                     if signature == 0 and (slot == 0 or slot == slots - 1):
                         continue
-                    cost = costs[state] + steps[last, signature]
-                    after = history | 1 << bit
-                    if cost + least_left(rest, slot, after, middle, edge, False) >= limit:
+                    word, shift = signature // per, signature % per * slots
+                    visited = keys[state, word] >> shift & mask
+                    if visited >> slot & 1:
                         continue
-                    key = after << bits | signature
+                    cost = costs[state] + steps[last, signature]
+                    entry = base + (signature << width) + visited
+                    rests = ahead[state, 0] + rest[entry + (1 << slot)] - rest[entry]
+                    if cost + rests - within >= limit:
+                        continue
+                    plains = ahead[state, 1] + plain[entry + (1 << slot)] - plain[entry]
+                    now = seen[state] | bits[signature]
+                    if cost + plains + ways[slot, now, signature] >= limit:
+                        continue
+                    key[:] = keys[state]
+                    key[word] |= 1 << (shift + slot)
+                    key[words] = signature
                     place = _find(table, keys, key, stamp, stamps)
                     if stamps[place] == stamp:
                         known = table[place]
@@ -239,10 +321,13 @@ def search_sequence(
                             costs[known] = cost
                             parents[known] = state
                         continue
-                    if used >= keys.size - 1:
+                    if used >= costs.size - 1:
                         return OUT_OF_ROOM
                     keys[used] = key
                     costs[used] = cost
+                    ahead[used, 0] = rests
+                    ahead[used, 1] = plains
+                    seen[used] = now
                     parents[used] = state
                     table[place] = used
                     stamps[place] = stamp
@@ -253,15 +338,25 @@ def search_sequence(
             break
         stamp += 1
         leaving = used
+        width = _width(slot + 1, slots)
+        base = _base(slot + 1, slots, count)
+        fresh = _saved(slot + 1, slots, middle, edge, True)
         for state in range(begin, leaving):
-            history = keys[state] >> bits
-            reduced = 0
+            key[:] = keys[state]
+            rests = plains = 0
             for signature in range(count):
-                visited = history >> (signature * slots) & mask
-                reduced |= equal[slot + 1, signature, visited] << (signature * slots)
-            if costs[state] + least_left(rest, slot + 1, reduced, middle, edge, True) >= limit:
+                word, shift = signature // per, signature % per * slots
+                visited = key[word] >> shift & mask
+                if equal.size:
+                    found = equal[slot + 1, signature, visited]
+                    key[word] ^= (visited ^ found) << shift
+                    visited = found
+                rests += rest[base + (signature << width) + visited]
+                plains += plain[base + (signature << width) + visited]
+            if costs[state] + rests - fresh >= limit:
                 continue
-            key = reduced << bits | (keys[state] & (count - 1))
+            if costs[state] + plains + ways[slot + 1, 0, key[words]] >= limit:
+                continue
             place = _find(table, keys, key, stamp, stamps)
             if stamps[place] == stamp:
                 known = table[place]
@@ -269,10 +364,13 @@ def search_sequence(
                     costs[known] = costs[state]
                     parents[known] = state
                 continue
-            if used >= keys.size - 1:
+            if used >= costs.size - 1:
                 return OUT_OF_ROOM
             keys[used] = key
             costs[used] = costs[state]
+            ahead[used, 0] = rests
+            ahead[used, 1] = plains
+            seen[used] = 0
             parents[used] = state
             table[place] = used
             stamps[place] = stamp
@@ -280,11 +378,12 @@ def search_sequence(
         begin, end = leaving, used
     best = NONE_BELOW
     lowest = limit
+    width, base = slots, _base(slots, slots, count)
     for state in range(begin, end):
-        history = keys[state] >> bits
-        total = costs[state] + steps[keys[state] & (count - 1), 0]
+        total = costs[state] + steps[keys[state, words], 0]
         for signature in range(count):
-            total += rest[slots, signature, history >> (signature * slots) & mask]
+            word, shift = signature // per, signature % per * slots
+            total += rest[base + (signature << width) + (keys[state, word] >> shift & mask)]
         if total < lowest:
             lowest = total
             best = state

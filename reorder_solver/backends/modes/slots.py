@@ -16,6 +16,8 @@ a visit. See ``docs/formulations.md``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from heapq import heapify, heapreplace
 from importlib import import_module
 from math import factorial, isinf
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from reorder_solver.backends.modes.visits import steps_between, visit_prices
 from reorder_solver.backends.modes.warm_up import kernels_ready
 from reorder_solver.core.limits import Deadline
 
@@ -39,8 +42,10 @@ _MOST_BEGINNINGS = 1_000_000
 _PER_SECOND = 2e8
 #: Most runners that are bounded, searched or not.
 _MOST_RUNNERS = 7
-#: Most bits of a state: the pairs, and a signature.
-MOST_BITS = 62
+#: Most covers and runners of a search, and most entries of the table that bounds it.
+_MOST_SPANNED = 8
+_MOST_SEARCHED = 5
+_MOST_ENTRIES = 1 << 23
 #: Prices that add up to more are left to others.
 LARGEST_TOTAL = 1 << 50
 #: Up to so many slots it pays to join states that leave the same choices.
@@ -51,6 +56,9 @@ _MOST_ROOM = 1 << 20
 #: Larger searches than this take up to a second, and do not look at the clock.
 _QUICK_ROOM = 1 << 17
 _PATIENCE = 3.0
+#: By how much less a search may spend once it runs out of room; the least share, as a power of two.
+_CUT_BACK = 4
+_LEAST_REACH = 7
 #: Table entries filled between two looks at the clock.
 _CHUNK = 1 << 21
 
@@ -106,6 +114,7 @@ class SlotSearch:
     ) -> None:
         self._kernels: Any = import_module("reorder_solver.backends.modes.slot_kernels")
         self._listing: Any = import_module("reorder_solver.backends.modes.sequence_kernels")
+        self._visiting: Any = import_module("reorder_solver.backends.modes.visit_kernels")
         self._covers, self._runners = tuple(covers), tuple(runners)
         self._classes = len(sizes)
         self._groups = groups_of(len(sizes), covers, runners)
@@ -117,7 +126,6 @@ class SlotSearch:
         self._first = sum(each.run for each in runners)
         self._visit, self._middle, self._edge = visit_prices([each.run for each in runners])
         self._count = 1 << len(runners)
-        self._steps = steps_between(self._count, [each.run for each in runners])
         self._slots = 2 * len(covers) + 1
         self._sequences: IntArray = np.zeros((0, 2 * len(covers)), dtype=np.int64)
         self._limit, self._is_complete = 0, False
@@ -126,8 +134,9 @@ class SlotSearch:
     @staticmethod
     def takes(covers: int, runners: int) -> bool:
         """Whether a search with so many covers and runners fits."""
-        return SlotSearch.bounds(covers, runners) and (
-            ((2 * covers + 1) << runners) + runners <= MOST_BITS
+        entries = 3 << 2 * covers + 1 + runners
+        return (
+            1 <= covers <= _MOST_SPANNED and runners <= _MOST_SEARCHED and entries <= _MOST_ENTRIES
         )
 
     @staticmethod
@@ -163,7 +172,7 @@ class SlotSearch:
         return 2 * (cost + self._first)
 
     def _rest(self) -> IntArray:
-        return np.zeros((self._slots + 1, self._count, 1 << self._slots), dtype=np.int64)
+        return np.empty(self._kernels.rest_size(self._slots, self._count), dtype=np.int64)
 
     def bound(self, limit: int, deadline: Deadline | None = None) -> int:
         """A lower bound on the cost of all orders, or `limit` if that is lower.
@@ -193,13 +202,13 @@ class SlotSearch:
                 break
             self._kernels.bound_sequences(
                 self._sequences[begin : begin + chunk],
-                *(self._wanted, self._charges, self._signatures),
+                *(self._wanted, self._charges, self._signatures, self._count),
                 *(self._visit, self._middle, self._edge),
                 *(self._doubled(limit), self._bounds[begin : begin + chunk], rest),
             )
         if not self._bounds.size:
             return limit
-        return min(limit, self._halved(int(self._bounds.min())))
+        return min(limit, self.halved(int(self._bounds.min())))
 
     def _list(self, limit: int, deadline: Deadline | None) -> bool:
         """List the sequences that may cost less than `limit`; whether all could be listed."""
@@ -217,7 +226,8 @@ class SlotSearch:
         self._sequences = room[: max(count, 0)].copy()
         return bool(count >= 0)
 
-    def _halved(self, total: int) -> int:
+    def halved(self, total: int) -> int:
+        """The cost of orders from one that counts twice, the first run of everybody included."""
         return max(0, -(-total // 2) - self._first)
 
     def run(self, limit: int, deadline: Deadline) -> Found:
@@ -235,25 +245,27 @@ class SlotSearch:
             return Found(min(limit, 0), None, is_exact=False)
         below, best = self._doubled(limit), None
         if not self.takes(len(self._covers), len(self._runners)):
-            bound = limit if not bounds.size else self._halved(int(bounds.min()))
+            bound = limit if not bounds.size else self.halved(int(bounds.min()))
             return Found(min(bound, limit), None, is_exact=bound >= limit)
-        lowest_open: int | None = None
-        for number in np.argsort(bounds, kind="stable"):
-            bound = int(bounds[number])
-            if bound >= below:
-                break
-            if deadline.expired:
-                lowest_open = bound
-                break
-            found = self._search(int(number), below, deadline)
+        queue = [(int(bound), number) for number, bound in enumerate(bounds) if bound < below]
+        heapify(queue)
+        reach = below
+        while queue and queue[0][0] < below:
+            bound, number = queue[0]
+            target = min(below, bound + max(reach, 1))
+            found = None if deadline.expired else self._search(number, target, deadline)
             if found is None:
-                # What is not decided here would not be decided elsewhere for a like effort.
-                lowest_open = bound
-                break
-            if found[0] < below:
+                # Less to spend rules out more: the bound may still rise step by step.
+                reach = (target - bound) // _CUT_BACK
+                if reach <= (below - bound) >> _LEAST_REACH or deadline.expired:
+                    break
+                continue
+            if found[0] < target:
                 below, best = found
-        bound = self._halved(below if lowest_open is None else min(below, lowest_open))
-        return Found(bound, best, lowest_open is None)
+            heapreplace(queue, (found[0], number))
+            reach *= 2
+        lowest = min(below, queue[0][0]) if queue else below
+        return Found(self.halved(lowest), best, lowest >= below)
 
     def _search(
         self, number: int, below: int, deadline: Deadline
@@ -264,50 +276,70 @@ class SlotSearch:
         prices = np.zeros((self._wanted.size, slots), dtype=np.int64)
         self._listing.open_sets(self._sequences[number], opened)
         self._listing.slot_prices(opened, self._wanted, self._charges, prices)
-        rest, equal = self._rest(), self._rest()
-        kernels.fill_rest(prices, self._signatures, self._visit, rest, True)
+        rest, plain = self._rest(), self._rest()
+        kernels.fill_rest(prices, self._signatures, self._count, self._visit, rest, plain)
+        bounding = (rest, plain, *self._ways(prices))
+        equal = np.zeros((0, 0, 0), dtype=np.int64)
         if slots <= _MERGED_SLOTS:
+            equal = np.zeros((slots + 1, self._count, 1 << slots), dtype=np.int64)
             kernels.fill_equal(prices, self._signatures, self._count, equal)
-        else:
-            equal[:] = np.arange(1 << slots)
-        bits, room = len(self._runners), _FIRST_ROOM
+        words = -(-self._count // (kernels.WORD_BITS // slots))
+        room = _FIRST_ROOM
         while room <= _MOST_ROOM and not deadline.expired:
             if room > _QUICK_ROOM and deadline.remaining < _PATIENCE:
                 break
-            arrays = [np.zeros(room, dtype=np.int64) for _ in range(3)]
+            keys = np.zeros((room, words + 1), dtype=np.int64)
+            ahead = np.zeros((room, 2), dtype=np.int64)
+            costs, seen, parents = (np.zeros(room, dtype=np.int64) for _ in range(3))
             tables = [np.zeros(2 * room, dtype=np.int64) for _ in range(2)]
             last = kernels.search_sequence(
-                *(self._steps, rest, equal, bits, self._middle, self._edge, below),
-                *arrays,
-                *tables,
+                *(self.steps, *bounding, equal, self._middle, self._edge, below),
+                *(keys, costs, ahead, seen, parents, *tables),
             )
             if last == kernels.NONE_BELOW:
                 return below, None
             if last != kernels.OUT_OF_ROOM:
-                keys, costs, parents = arrays
                 path = self._path(keys, parents, int(last))
                 return int(costs[-1]), self._order(path, prices)
             room *= 8
         return None
 
+    def _ways(self, prices: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+        """The cheapest ways on from every slot; see :func:`.visit_kernels.fill_ways`."""
+        visiting, slots = self._visiting, self._slots
+        regrets = np.zeros((slots, self._count), dtype=np.int64)
+        visiting.find_regrets(prices, self._signatures, regrets)
+        weighed = np.zeros((slots, visiting.MOST_WEIGHED), dtype=np.int64)
+        lengths = np.zeros(slots, dtype=np.int64)
+        most = min(self._count, visiting.MOST_WEIGHED)
+        ways = np.zeros((slots, 1 << most, self._count), dtype=np.int64)
+        visiting.fill_ways(regrets, self.steps, weighed, lengths, ways)
+        return weighed, lengths, ways
+
+    @cached_property
+    def steps(self) -> IntArray:
+        """What it costs to go from one signature to another: half a run where they differ."""
+        return steps_between(self._count, [each.run for each in self._runners])
+
     def _path(self, keys: IntArray, parents: IntArray, state: int) -> list[tuple[int, int]]:
         """The (slot, signature) pairs visited, in order."""
-        bits = len(self._runners)
+        per, mask = self._kernels.WORD_BITS // self._slots, (1 << self._slots) - 1
         trail = []
         while state >= 0:
-            trail.append(int(keys[state]))
+            trail.append(keys[state].tolist())
             state = int(parents[state])
         path: list[tuple[int, int]] = []
         slot = 0
-        before = trail.pop() >> bits
+        before = trail.pop()
         for key in reversed(trail):
-            signature, history = key & (self._count - 1), key >> bits
-            place = signature * self._slots + slot
-            if history >> place & 1 and not before >> place & 1:
+            signature = key[-1]
+            word, shift = signature // per, signature % per * self._slots
+            visited, known = key[word] >> shift & mask, before[word] >> shift & mask
+            if visited >> slot & 1 and not known >> slot & 1:
                 path.append((slot, signature))
             else:
                 slot += 1
-            before = history
+            before = key
         return path
 
     def _order(self, path: list[tuple[int, int]], prices: IntArray) -> tuple[int, ...]:
@@ -328,36 +360,6 @@ class SlotSearch:
         """Classes that nobody wants: they cost nothing before all others."""
         placed = {each for members in self._groups.values() for each in members}
         return tuple(each for each in range(self._classes) if each not in placed)
-
-
-def steps_between(count: int, runs: Sequence[int]) -> IntArray:
-    """What steps between signatures cost, at the prices of the runs: shape (count, count)."""
-    each = np.arange(count)
-    differ = each[:, None] ^ each[None, :]
-    return sum(
-        ((differ >> bit & 1) * run for bit, run in enumerate(runs)),
-        start=np.zeros((count, count), dtype=np.int64),
-    )
-
-
-def visit_prices(runs: Sequence[int]) -> tuple[int, int, int]:
-    """What a visit costs at least, and what the first one in a slot saves, inside and at an end.
-
-    Call the runs of low price light, and signatures that differ in them alone a family. In a slot,
-    a step between families costs a heavy run at least and one within a family a light run. With
-    all members of a family sharing the price of the step to it, that is a price per visit, less one
-    heavy step for the slot's first family. At an end, that family is the outside's own.
-    """
-    if not runs:
-        return 0, 0, 0
-    ranked = sorted(runs)
-    light, best = ranked[0], (ranked[0], ranked[0], 0)
-    for number in range(1, len(ranked)):
-        heavy = ranked[number]
-        visit = light + (heavy - light) // (1 << number)
-        if visit > 2 * best[0]:
-            best = visit, heavy, heavy - light
-    return best
 
 
 def groups_of(

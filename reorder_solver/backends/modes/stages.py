@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reorder_solver.backends.modes.kernels import INFINITY
-from reorder_solver.backends.modes.slots import steps_between, visit_prices
+from reorder_solver.backends.modes.visits import steps_between, visit_prices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -72,6 +72,7 @@ class Stage:
     ) -> None:
         self._kernels: Any = import_module("reorder_solver.backends.modes.walk_kernels")
         self._slot_kernels: Any = import_module("reorder_solver.backends.modes.slot_kernels")
+        self._rests: Any = import_module("reorder_solver.backends.modes.rest_kernels")
         self._listing: Any = import_module("reorder_solver.backends.modes.sequence_kernels")
         self.count = 1 << len(runners)
         groups: dict[tuple[int, int], list[int]] = {}
@@ -265,8 +266,8 @@ class Stage:
         prices = np.zeros((self._wanted.size, self.slots), dtype=np.int64)
         self._listing.slot_prices(opened, self._wanted, self._charges, prices)
         rest, plain, equal = self._rest(), self._rest(), self._rest()
-        self._slot_kernels.fill_rest(prices, self._signatures, self._visit, rest, False)
-        self._slot_kernels.fill_rest(prices, self._signatures, 0, plain, False)
+        self._rests.fill_rest(prices, self._signatures, self._visit, rest, False)
+        self._rests.fill_rest(prices, self._signatures, 0, plain, False)
         if self.slots <= _MERGED_SLOTS:
             self._slot_kernels.fill_equal(prices, self._signatures, self.count, equal)
         else:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from reorder_solver.backends.modes.kernels import INFINITY, IntArray, compile_kernel
+from reorder_solver.backends.modes.rest_kernels import fill_rest, least_left
 from reorder_solver.backends.modes.sequence_kernels import slot_prices
-from reorder_solver.backends.modes.slot_kernels import OUT_OF_ROOM, fill_rest, least_left
+from reorder_solver.backends.modes.slot_kernels import OUT_OF_ROOM
 
 
 @compile_kernel
@@ -71,7 +72,7 @@ def least_on(
     Parameters
     ----------
     plain : ndarray of int64
-        See :func:`.slot_kernels.fill_rest`, with visits for nothing.
+        See :func:`.rest_kernels.fill_rest`, with visits for nothing.
     tours : ndarray of int64
         See :func:`fill_tours`.
     present : int
@@ -109,7 +110,7 @@ def bound_walks(
     """Per sequence of events, a lower bound on the way through one tensor, from wherever.
 
     `shortest` is what a way through all its signatures costs at least, wherever it begins; `rest`
-    is room to work in; see :func:`.slot_kernels.fill_rest`.
+    is room to work in; see :func:`.rest_kernels.fill_rest`.
     """
     slots = sequences.shape[1] + 1
     opened = np.zeros(slots, dtype=np.int64)
@@ -179,7 +180,7 @@ def walk_sequence(
     sources : ndarray of int64, shape (signatures before,)
         What the way costs up to there.
     rest, plain, equal : ndarray of int64
-        See :func:`.slot_kernels.fill_rest`, :func:`least_on` and :func:`.slot_kernels.fill_equal`.
+        See :func:`.rest_kernels.fill_rest`, :func:`least_on` and :func:`.slot_kernels.fill_equal`.
     tours, present
         See :func:`least_on`.
     middle : int
