@@ -36,6 +36,7 @@ from reorder_solver.backends.modes.single_kernels import bound_single, saved_by
 from reorder_solver.backends.modes.slots import Cover, Runner, SlotSearch
 from reorder_solver.backends.modes.span_table import SpanTable, share_a_position
 from reorder_solver.backends.modes.view_fit import ViewFit
+from reorder_solver.backends.modes.visits import steps_between
 from reorder_solver.core.limits import Deadline
 from reorder_solver.generators import generate
 from reorder_solver.presolve import Problem, compile_problem, presolve
@@ -505,9 +506,7 @@ def test_a_way_past_missed_visits() -> None:
         prices = rng.integers(0, 30, size=(classes, slots))
         signatures = rng.integers(count, size=classes)
         runs = rng.integers(1, 12, size=count.bit_length() - 1)
-        every = np.arange(count)
-        differ = every[:, None] ^ every[None, :]
-        steps = sum((differ >> bit & 1) * int(run) for bit, run in enumerate(runs))
+        steps = steps_between(count, runs.tolist())
         regrets = np.zeros((slots, count), dtype=np.int64)
         least = visit_kernels.find_regrets(prices, signatures, regrets)
         assert least == prices.min(axis=1).sum()
