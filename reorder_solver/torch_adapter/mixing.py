@@ -80,7 +80,7 @@ class Weights:
         if moved.ndim > 2:
             # A sum of absolute values is zero only if all are, and much faster than any().
             rows = max(1, _ENTRIES * moved.shape[0] // max(1, moved.numel()))
-            pieces = [piece.abs().flatten(2).sum(2) for piece in moved.split(rows)]
+            pieces = [piece.abs().flatten(2).sum(2) for piece in torch.split(moved, rows)]
             moved = torch.cat(pieces)
         found: BoolArray = moved.ne(0).cpu().numpy()
         return found
