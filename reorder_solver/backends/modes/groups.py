@@ -50,6 +50,33 @@ def least_together(problem: Problem, few: Sequence[int], deadline: Deadline) -> 
     return 0 if least is None else least
 
 
+def bound_together(
+    problem: Problem,
+    free: Sequence[int],
+    alone: Sequence[int],
+    deadline: Deadline,
+    report: Callable[[int], None],
+    sizes: Sequence[int],
+) -> list[tuple[list[int], int]]:
+    """Groups of neighbouring accesses, of all these sizes in turn, and what each costs at least.
+
+    What disjoint groups cost adds up; `report` is told. `alone` is what every access costs at
+    least; groups are made of those that are `free`.
+    """
+    found: list[tuple[list[int], int]] = []
+    for size in sizes:
+        total = sum(alone)
+        groups = [list(free[at : at + size]) for at in range(0, len(free), size)]
+        for left, group in zip(range(len(groups), 0, -1), groups, strict=True):
+            if deadline.expired:
+                return found
+            least = least_together(problem, group, deadline.share(1 / left))
+            found.append((group, least))
+            total += max(0, least - sum(alone[each] for each in group))
+            report(total)
+    return found
+
+
 def least_of(
     problem: Problem,
     accesses: Sequence[ProblemAccess],

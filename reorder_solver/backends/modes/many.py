@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reorder_solver.backends.conflicts import conflicting_triples, triple_cliques
-from reorder_solver.backends.modes.groups import least_alone, least_together
-from reorder_solver.backends.modes.items import dearest, items_of
-from reorder_solver.backends.modes.lively import LivelySets
+from reorder_solver.backends.modes.groups import bound_together, least_alone
 from reorder_solver.backends.modes.master import LARGEST_PRICE, Chosen, Master, Term
 from reorder_solver.backends.modes.options import Option
-from reorder_solver.backends.modes.oracles import ByRuns, ByTables, ByTours, ByWalks, Few
 from reorder_solver.backends.modes.regions import Regions
+from reorder_solver.backends.modes.several import bound_savings
 from reorder_solver.backends.modes.shares import Shares
-from reorder_solver.backends.modes.suffixes import BySuffixes
 from reorder_solver.backends.modes.vectors import Linear, VectorSearch
 from reorder_solver.backends.modes.view_fit import ViewFit
 from reorder_solver.backends.modes.warm_up import engine_ready
@@ -41,15 +38,14 @@ _LOOKED_AT = 400
 _LARGEST_SET = 5
 #: Accesses of a group that is solved on its own.
 _GROUP = 5
-#: Groups that are solved first, the larger ones only where there are several tensors.
-_SMALL_GROUPS = (3, 4)
+#: Accesses of groups that are solved before any kernel is needed, and share of the time for them.
+_SMALL_GROUP = 3
+_TOGETHER_SHARE = 0.1
 #: Shares of the time: for all that comes before the programme, of that for nested groups, and for
 #: one solution of the programme.
 _GROUPS_SHARE = 0.9
 _DOLLS_SHARE = 0.8
 _SOLVE_SHARE = 0.4
-#: Share of the time for small groups.
-_TOGETHER_SHARE = 0.1
 #: More than any weighted sum of runs and spans in a cut.
 _END = 1 << 49
 
@@ -124,11 +120,22 @@ class ManyAccesses:
         self._limit = limit
         report(sum(self._alone))
         if not self._is_one_tensor:
-            return self._solve_lively(deadline, report, threads, seed)
+            return bound_savings(
+                self._anatomy,
+                self._options,
+                self._alone,
+                limit,
+                self._offer_orders,
+                deadline,
+                report,
+                threads=threads,
+                seed=seed,
+            )
         if not deadline.remaining:
             return False
         # Without a compiled kernel: the first searches may have to wait for theirs.
-        self._solve_together(deadline.share(_TOGETHER_SHARE), report, _SMALL_GROUPS[:1])
+        share = deadline.share(_TOGETHER_SHARE)
+        bound_together(self._problem, self._free, self._alone, share, report, (_SMALL_GROUP,))
         shares = Shares(self._problem, self._options, self._fit, self._alone)
         orders = self._best()
         known: list[tuple[Sequence[int], int]] = []
@@ -173,73 +180,6 @@ class ManyAccesses:
                 if number >= _FIRST_CUTS or deadline.remaining < 0.5:
                     break
                 self._add_runs(few)
-
-    def _solve_lively(
-        self, deadline: Deadline, report: Callable[[int], None], threads: int, seed: int
-    ) -> bool:
-        """Bound what accesses save, those of several tensors; whether that proves the best."""
-        if not deadline.remaining or not engine_ready(deadline):
-            return False
-        anatomy = self._anatomy
-        items = [
-            item
-            for number, (options, shape) in enumerate(
-                zip(self._options, anatomy.shapes, strict=True)
-            )
-            for item in items_of(number, options, shape, self._regions.least_runs([number]))
-        ]
-        tops = [dearest(*each) for each in zip(self._options, anatomy.shapes, strict=True)]
-
-        def saved() -> int:
-            best = self._limit()
-            return 0 if best is None else max(0, sum(tops) - best)
-
-        suffixes = BySuffixes(items, anatomy)
-        settled: set[Few] = set()
-        lively = LivelySets(
-            items,
-            (
-                ByRuns(items, self._regions),
-                suffixes,
-                ByWalks(items, anatomy, settled, saved, self._offer_orders),
-                ByTables(items, self._problem, (1, 2, 3), self._offer_orders, settled),
-                ByTours(items, self._problem),
-                ByTables(items, self._problem, (4,), self._offer_orders, settled),
-            ),
-        )
-        for group, least in self._solve_together(
-            deadline.share(_TOGETHER_SHARE), report, _SMALL_GROUPS
-        ):
-            lively.limit_accesses(group, sum(tops[each] for each in group) - least)
-        for few, most in suffixes.groups(deadline):
-            lively.limit(few, most)
-        for few, bases, most in suffixes.budgets(deadline):
-            lively.budget(few, bases, most)
-
-        return lively.run(
-            saved,
-            deadline,
-            lambda most: report(sum(tops) - most),
-            threads=threads,
-            seed=seed,
-        )
-
-    def _solve_together(
-        self, deadline: Deadline, report: Callable[[int], None], sizes: Sequence[int]
-    ) -> list[tuple[list[int], int]]:
-        """Solve small groups of accesses, then larger ones."""
-        found: list[tuple[list[int], int]] = []
-        for size in sizes:
-            total = sum(self._alone)
-            groups = [self._free[at : at + size] for at in range(0, len(self._free), size)]
-            for left, group in zip(range(len(groups), 0, -1), groups, strict=True):
-                if deadline.expired:
-                    return found
-                least = least_together(self._problem, group, deadline.share(1 / left))
-                found.append((group, least))
-                total += max(0, least - sum(self._alone[each] for each in group))
-                report(total)
-        return found
 
     def _solve_dolls(self, deadline: Deadline, report: Callable[[int], None]) -> bool:
         """Solve for the last accesses, then for one more, and so on; whether for all.
