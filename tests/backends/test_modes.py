@@ -269,8 +269,8 @@ def test_without_time_no_engine_is_loaded(
     def refuse(*_: object) -> None:
         raise AssertionError("a programme was begun")
 
-    for begun in ("Master", "LivelySets"):
-        monkeypatch.setattr(f"reorder_solver.backends.modes.many.{begun}", refuse)
+    for begun in ("many.Master", "several.LivelySets"):
+        monkeypatch.setattr(f"reorder_solver.backends.modes.{begun}", refuse)
     bounds: list[int] = []
     many = _many(_priced(6, 24, 4, 0), is_one_tensor=is_one_tensor)
     assert not many.run(lambda: None, Deadline(0), bounds.append, threads=1, seed=0)

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 #: Up to so many accesses, all choices of one option each are gone through.
 _FEW_ACCESSES = 5
+#: With so many classes in every tensor, tables are quickest; with more, they come after the
+#: programme, which has this share of the time.
+_TINY_CLASSES = 8
+_MASTER_SHARE = 0.5
 #: Share of the time for the local search that comes first.
 _SEARCH_SHARE = 0.2
 
@@ -32,7 +36,8 @@ class Modes(Backend):
 
     One tensor with up to five accesses is solved to the end; see
     :mod:`reorder_solver.backends.modes.vectors`. So are small components of several tensors
-    (by ``subset-dp``). All others get a bound; see :mod:`reorder_solver.backends.modes.master`.
+    (by ``subset-dp``, if nothing else proves them). All others get a bound; see
+    :mod:`reorder_solver.backends.modes.many`.
     """
 
     name: ClassVar[str] = "modes"
@@ -99,7 +104,15 @@ class _Run:
             return self._answer(StopReason.TIME_LIMIT)
         if _is_one_tensor(self._problem) and len(options) <= _FEW_ACCESSES:
             return self._by_vectors(options, deadline)
-        return self._by_table(anatomy) or self._by_master(anatomy, options, deadline)
+        if not self._fits_tables(anatomy):
+            return self._by_master(anatomy, options, deadline)
+        if _is_one_tensor(self._problem) or _widest(anatomy) <= _TINY_CLASSES:
+            return self._by_table(deadline)
+        # Tables are sure, but slow.
+        answer = self._by_master(anatomy, options, deadline.share(_MASTER_SHARE))
+        if answer.stop_reason is StopReason.PROVEN or deadline.expired:
+            return answer
+        return self._by_table(deadline)
 
     def _is_over(self) -> bool:
         is_free = self._cost is not None and self._cost.primary == 0
@@ -169,12 +182,22 @@ class _Run:
     def _offer_order(self, order: tuple[int, ...]) -> int | None:
         return self.offer((np.array(order, dtype=np.int64),))
 
-    def _by_table(self, anatomy: Anatomy) -> Answer | None:
-        """The dynamic programme over subsets, if the problem is small enough for it."""
-        small = SubsetDP()
-        if small.supports(self._problem) is not None and not fits_tables(anatomy):
-            return None
-        return small.solve(replace(self._task, start=self._best))
+    def _fits_tables(self, anatomy: Anatomy) -> bool:
+        """Whether the problem is small enough for the dynamic programme over subsets."""
+        return SubsetDP().supports(self._problem) is None or fits_tables(anatomy)
+
+    def _by_table(self, deadline: Deadline) -> Answer:
+        task = replace(self._task, start=self._best, deadline=deadline)
+        answer = SubsetDP().solve(task)
+        if answer.orders is not None:
+            self.offer(answer.orders)
+        self._raise(answer.lower_bound or 0)
+        return self._answer(answer.stop_reason)
+
+
+def _widest(anatomy: Anatomy) -> int:
+    """Classes of the tensor with most of them, among those whose order may change."""
+    return max((anatomy.problem.sizes[tensor].size for tensor in anatomy.free), default=0)
 
 
 def _is_one_tensor(problem: Problem) -> bool:
