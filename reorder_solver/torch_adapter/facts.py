@@ -86,6 +86,9 @@ class Facts:
         except _UnknownError:
             return np.full(sequence.size, np.nan)
         sizes = output.flow.sizes[sequence]
+        if not result.numel():
+            # Of no entries, there is no one number.
+            return np.full(sequence.size, np.nan)
         by_feature = result.movedim(output.flow.axis, 0).reshape(int(sizes.sum()), -1)
         least, most = (bound.double().cpu().numpy() for bound in torch.aminmax(by_feature, dim=1))
         starts = np.cumsum(sizes) - sizes

@@ -131,3 +131,22 @@ def test_tokens_join_the_stream_in_its_order() -> None:
     state = ta.apply(extraction, rs.Layout.identity(extraction.instance)).state_dict()
     assert state["token"].shape == (1, 1, 6)
     assert state["stem.weight"].shape == (6, 5)
+
+
+def test_a_piece_without_entries_is_no_constant_bug() -> None:
+    """Zeros of which a model takes nothing along another axis (a vision model without images)."""
+
+    class Nothing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.head = nn.Linear(5, 8), nn.Linear(8, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.stem(x)
+            return self.head(torch.cat([x[:, :0] * 2.0, x], 1))
+
+    net = prepare(Nothing())
+    with torch.no_grad():
+        for rows in (net.stem.weight, net.stem.bias):
+            rows[[1, 6]] = 0
+    assert_exports_are_right(net, sample(2, 4, 5))
