@@ -24,8 +24,10 @@ _FIRST_WORK = 20_000
 _LEAST_WORK = 1000
 #: Share of the time that may go into reports.
 _REPORT_SHARE = 0.1
-#: Perturbations that a search from the best orders starts with at most.
+#: Perturbations that a search from the best orders starts with at most; every other search starts
+#: with one for so many classes: deep basins are left no other way.
 _JOLTS = 8
+_CLASSES_PER_JOLT = 3
 
 _UNLIMITED = (1 << 63) - 1
 
@@ -166,7 +168,8 @@ class _Search:
             self._reporter.flush(deadline.elapsed, last=reason is not None)
             if self._control["stale"] >= self._control["patience"]:
                 restarts += 1
-                begin(self._data, 2 + restarts % _JOLTS)
+                wide = self._problem.classes // _CLASSES_PER_JOLT
+                begin(self._data, 2 + (restarts % _JOLTS if restarts % 2 else wide))
         return reason
 
     def _stop_reason(self, deadline: Deadline, max_kicks: int, max_work: int) -> StopReason | None:
