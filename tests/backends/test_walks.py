@@ -119,7 +119,7 @@ def test_tensors_in_a_row_are_walked_exactly(seed: int) -> None:
     walk = Walk(Chart(Anatomy.of(problem)), runners, covers)
     assert walk.least(HIGH, FOREVER) == best
     assert walk.is_exact
-    orders = walk.orders()
+    orders = walk.orders(FOREVER)
     assert orders is not None
     assert paid(problem, runners, covers, orders) == best
 
@@ -132,7 +132,7 @@ def test_no_bound_is_above_an_order(seed: int, monkeypatch: pytest.MonkeyPatch) 
     whole = Walk(Chart(Anatomy.of(problem)), runners, covers)
     least = whole.least(HIGH, FOREVER)
     assert least == best if whole.is_exact else least <= best
-    orders = whole.orders()
+    orders = whole.orders(FOREVER)
     assert orders is None or paid(problem, runners, covers, orders) >= best
     assert whole.least(best // 2, FOREVER) <= best
     assert whole.least(HIGH, Deadline(0)) <= best
@@ -141,8 +141,42 @@ def test_no_bound_is_above_an_order(seed: int, monkeypatch: pytest.MonkeyPatch) 
         narrow = Walk(Chart(Anatomy.of(problem)), runners, covers)
         least = narrow.least(HIGH, FOREVER)
         assert least == best if narrow.is_exact else least <= best
-        orders = narrow.orders()
+        orders = narrow.orders(FOREVER)
         assert orders is None or paid(problem, runners, covers, orders) >= best
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("count", [5, 6])
+def test_more_signatures_than_tables_take_where_a_span_begins(count: int, seed: int) -> None:
+    """Five that pay for runs, and one for a span that goes on; six, and none."""
+    rng = np.random.default_rng([93, count, seed])
+    wanted = rng.random((count, 4)) < 0.5
+    parts = [[(0, np.flatnonzero(each).tolist()), (1, [0])] for each in wanted]
+    parts.append([(0, [0]), (1, [1])])
+    problem = problem_of(parts, [[1, 2, 1, 3], [1, 1]], [False, False])
+    runners = [Priced(number, int(rng.integers(1, 9))) for number in range(count)]
+    covers = [Priced(count, 2)] if count == 5 else []
+    best = min(paid(problem, runners, covers, orders) for orders in every_order(problem))
+    walk = Walk(Chart(Anatomy.of(problem)), runners, covers)
+    assert walk.least(HIGH, FOREVER) == best
+    assert walk.is_exact
+    orders = walk.orders(FOREVER)
+    assert orders is not None
+    assert paid(problem, runners, covers, orders) == best
+
+
+@pytest.mark.parametrize("seed", [3, 10, 14])
+def test_no_orders_where_keys_are_too_short(seed: int) -> None:
+    """Seven slots times sixteen signatures: a bound, and no orders made of cut-off keys."""
+    rng = np.random.default_rng([94, seed])
+    parts = [[(0, np.flatnonzero(each).tolist())] for each in rng.random((7, 5)) < 0.5]
+    problem = problem_of(parts, [rng.integers(1, 4, size=5).tolist()], [False])
+    runners = [Priced(number, 7) for number in range(4)]
+    covers = [Priced(number, 1) for number in range(4, len(problem.accesses))]
+    walk = Walk(Chart(Anatomy.of(problem)), runners, covers)
+    least = walk.least(HIGH, FOREVER)
+    orders = walk.orders(FOREVER)
+    assert orders is None or paid(problem, runners, covers, orders) == least
 
 
 def test_fewer_covers_where_a_walk_takes_no_more() -> None:
@@ -172,5 +206,5 @@ def test_warming_up_compiles_what_walks_use() -> None:
         problem, runners, covers = drawn(seed, in_a_row=True)
         walk = Walk(Chart(Anatomy.of(problem)), runners, covers)
         walk.least(HIGH, FOREVER)
-        walk.orders()
+        walk.orders(FOREVER)
     assert [kernel.signatures for kernel in kernels] == compiled

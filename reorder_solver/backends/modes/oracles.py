@@ -231,11 +231,12 @@ class ByWalks:
                 if weight:
                     runners.append(Priced(item.access, weight))
         walk = Walk(self._chart, runners, covers)
-        least = walk.least(saved + 1, within(deadline, _PATIENCE))
+        before = within(deadline, _PATIENCE)
+        least = walk.least(saved + 1, before)
         if least > saved or (walk.is_exact and is_linear):
             self._settled.add(few)
         if saved - least > self._saved():
-            orders = walk.orders()
+            orders = walk.orders(before)
             if orders is not None:
                 self._offer(orders)
         return max(-1, min(most, saved - least))

@@ -83,10 +83,8 @@ class Stage:
         self._wanted = np.array([key[0] for key in groups], dtype=np.int64)
         self._signatures = np.array([key[1] for key in groups], dtype=np.int64)
         self._stops = np.unique(self._signatures)
-        self._present, self._tours = 0, np.zeros((1, self.count), dtype=np.int64)
-        if self.count <= _MOST_STOPS:
-            self._present = int((1 << self._stops).sum())
-            self._tours = _tours(tuple(price for _, price in runners))
+        self._prices = tuple(price for _, price in runners)
+        self._present = int((1 << self._stops).sum()) if self.count <= _MOST_STOPS else 0
         weights = np.array([sizes[each].sum() for each in self._members], dtype=np.int64)
         self._charges = np.zeros((len(groups), max(1, len(covers))), dtype=np.int64)
         for number, (_, gap) in enumerate(covers):
@@ -103,8 +101,8 @@ class Stage:
         self.slots = len(events) + 1
         self._is_tour = self.slots == 1 and self._stops.size <= _MOST_STOPS
         self._sequences = np.array(list(_arrangements(events)), dtype=np.int64)
-        self._visit, self._middle, _ = visit_prices([price for _, price in runners])
-        self._steps = steps_between(self.count, [price for _, price in runners])
+        self._visit, self._middle, _ = visit_prices(self._prices)
+        self._steps = steps_between(self.count, self._prices)
         self._bounds: IntArray | None = None
 
     @staticmethod
@@ -149,9 +147,7 @@ class Stage:
                 below = min(limit, int(reached.min()) + widest + 1)
                 if bound >= below:
                     break
-                trail = None
-                if self.slots * self.count <= _MOST_PAIRS and not deadline.expired:
-                    trail = self._walk(number, enter, sources, below, reached)
+                trail = self._walk(number, enter, sources, below, reached, deadline)
                 if trail is None:
                     # Below, all ways are known.
                     reached[self._stops] = np.minimum(reached[self._stops], max(level, int(bound)))
@@ -188,16 +184,24 @@ class Stage:
         return source, order
 
     def _walk(
-        self, number: int, enter: IntArray, sources: IntArray, limit: int, reached: IntArray
+        self,
+        number: int,
+        enter: IntArray,
+        sources: IntArray,
+        limit: int,
+        reached: IntArray,
+        deadline: Deadline,
     ) -> _Trail | None:
-        """Ways under one sequence of events; None if there was no room for them."""
+        """Ways under one sequence of events; None if there was no room for them, or no time."""
+        if self.slots * self.count > _MOST_PAIRS or deadline.expired:
+            return None
         prices, rest, plain, equal = self._tables(number)
         for room in _ROOMS:
             keys, lasts, costs, parents, visits = (np.zeros(room, dtype=np.int64) for _ in range(5))
             table, stamps = (np.zeros(2 * room, dtype=np.int64) for _ in range(2))
             states = np.full(self.count, -1, dtype=np.int64)
             used = self._kernels.walk_sequence(
-                *(self._steps, enter, sources, rest, plain, equal),
+                *(self._steps, enter, sources, self._stops, rest, plain, equal),
                 *(self._tours, self._present, self._middle, limit),
                 *(keys, lasts, costs, parents, visits, table, stamps, reached, states),
             )
@@ -206,7 +210,7 @@ class Stage:
         return None
 
     def way(
-        self, enter: IntArray, sources: IntArray, last: int, cost: int
+        self, enter: IntArray, sources: IntArray, last: int, cost: int, deadline: Deadline
     ) -> tuple[int, list[int]] | None:
         """The signature that a way comes from, and its order of the classes.
 
@@ -218,6 +222,7 @@ class Stage:
             The signature that it ends in.
         cost : int
             Twice what it costs.
+        deadline : Deadline
 
         Returns
         -------
@@ -232,7 +237,7 @@ class Stage:
             if sources.min() + bound > cost:
                 break
             reached = np.full(self.count, INFINITY, dtype=np.int64)
-            trail = self._walk(number, enter, sources, cost + 1, reached)
+            trail = self._walk(number, enter, sources, cost + 1, reached, deadline)
             if trail is not None and reached[last] <= cost:
                 return self._order(trail, last)
         return None
@@ -274,6 +279,13 @@ class Stage:
             equal[:] = np.arange(1 << self.slots)
         return prices, rest, plain, equal
 
+    @property
+    def _tours(self) -> IntArray:
+        # Megabytes: kept for few prices, not for every tensor.
+        if not self._present:
+            return np.zeros((1, self.count), dtype=np.int64)
+        return _tours(self._prices)
+
     def _rest(self) -> IntArray:
         return np.zeros((self.slots + 1, self.count, 1 << self.slots), dtype=np.int64)
 
@@ -309,7 +321,7 @@ class Settled:
         return Passed(reached, is_exact=True)
 
     def way(
-        self, enter: IntArray, sources: IntArray, _last: int, _cost: int
+        self, enter: IntArray, sources: IntArray, _last: int, _cost: int, _deadline: Deadline
     ) -> tuple[int, list[int]]:
         """The signature that the way comes from, and the order of the classes."""
         return int(np.argmin(sources + enter[:, self._first])), list(range(self._classes))
@@ -326,7 +338,7 @@ class _Trail:
     prices: IntArray
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _tours(prices: tuple[int, ...]) -> IntArray:
     """See :func:`.walk_kernels.fill_tours`."""
     kernels: Any = import_module("reorder_solver.backends.modes.walk_kernels")

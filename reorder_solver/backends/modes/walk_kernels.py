@@ -76,7 +76,7 @@ def least_on(
     tours : ndarray of int64
         See :func:`fill_tours`.
     present : int
-        Bit set of the signatures that classes have.
+        Bit set of the signatures that classes have; 0 if `tours` knows none.
     slot, history, last : int
         Where the way is, and its latest signature here; negative if it comes from elsewhere.
     """
@@ -150,6 +150,7 @@ def walk_sequence(
     steps: IntArray,
     enter: IntArray,
     sources: IntArray,
+    stops: IntArray,
     rest: IntArray,
     plain: IntArray,
     equal: IntArray,
@@ -179,6 +180,8 @@ def walk_sequence(
         Steps from the tensor before.
     sources : ndarray of int64, shape (signatures before,)
         What the way costs up to there.
+    stops : ndarray of int64
+        Signatures that classes have: on the way past others, no step gets cheaper.
     rest, plain, equal : ndarray of int64
         See :func:`.rest_kernels.fill_rest`, :func:`least_on` and :func:`.slot_kernels.fill_equal`.
     tours, present
@@ -224,10 +227,9 @@ def walk_sequence(
             stamp += 1
             for state in range(layer_begin, layer_end):
                 history, last = keys[state], lasts[state]
-                for signature in range(count):
+                for signature in stops:
                     bit = signature * slots + slot
-                    # On the way past a signature without classes, no step gets cheaper.
-                    if history >> bit & 1 or not present >> signature & 1:
+                    if history >> bit & 1:
                         continue
                     step = steps[last, signature] if history else enter[last, signature]
                     cost = costs[state] + step

@@ -229,7 +229,7 @@ class Walk:
             done += int((costs[-1] + leave).min())
         return -(-done // 2)
 
-    def orders(self) -> Orders | None:
+    def orders(self, deadline: Deadline) -> Orders | None:
         """Orders that cost what :meth:`least` says, if there are any; other tensors keep theirs."""
         if not self._took:
             return None
@@ -239,7 +239,7 @@ class Walk:
             for step, before, after in zip(
                 reversed(steps), reversed(costs[:-1]), reversed(costs[1:]), strict=True
             ):
-                way = step.stage.way(step.enter, before, last, int(after[last]))
+                way = step.stage.way(step.enter, before, last, int(after[last]), deadline)
                 if way is None:
                     return None
                 last, order = way
