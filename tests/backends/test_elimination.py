@@ -39,3 +39,18 @@ def test_largest_table_along_a_chain() -> None:
     full = [(a, b) for a in range(8) for b in range(a)]
     assert largest_table(chain, sizes) == 100
     assert largest_table(full, sizes) == 10**8
+
+
+def test_many_factors_of_the_same_axes_along_a_long_chain() -> None:
+    """As if they were added up before; going through all of them per axis would take minutes."""
+    rng = np.random.default_rng(92)
+    alike = rng.integers(-9, 9, size=(200, 40, 3, 3))
+    factors = [
+        Factor((axis, axis + 1), values) for axis, tables in enumerate(alike) for values in tables
+    ]
+    best = np.zeros(3, dtype=np.int64)
+    for table in alike.sum(axis=1):
+        best = (best[:, None] + table).min(axis=0)
+    least, chosen = least_sum(factors)
+    assert least == best.min()
+    assert least == sum(int(f.values[chosen[f.axes[0]], chosen[f.axes[1]]]) for f in factors)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,19 +48,16 @@ def least_sum(factors: Sequence[Factor]) -> tuple[int, dict[int, int]]:
         for factor in factors
         for axis, size in zip(factor.axes, np.shape(factor.values), strict=True)
     }
-    left = list(factors)
+    left = _merged(factors)
     steps: list[tuple[int, tuple[int, ...], npt.NDArray[Any]]] = []
-    open_axes = set(sizes)
-    while open_axes:
-        axis = min(open_axes, key=lambda each: (_table_size(left, each, sizes), each))
+    for axis, reach in _eliminated([factor.axes for factor in left], sizes):
         touched = [factor for factor in left if axis in factor.axes]
         left = [factor for factor in left if axis not in factor.axes]
-        others = tuple(sorted({each for factor in touched for each in factor.axes} - {axis}))
+        others = tuple(sorted(reach - {axis}))
         total = _sum(touched, (axis, *others), sizes)
         choice = np.asarray(total.argmin(axis=0))
         steps.append((axis, others, choice))
         left.append(Factor(others, np.asarray(total.min(axis=0))))
-        open_axes.remove(axis)
     chosen: dict[int, int] = {}
     for axis, others, choice in reversed(steps):
         chosen[axis] = int(choice[tuple(chosen[each] for each in others)])
@@ -69,24 +66,35 @@ def least_sum(factors: Sequence[Factor]) -> tuple[int, dict[int, int]]:
 
 def largest_table(scopes: Sequence[tuple[int, ...]], sizes: dict[int, int]) -> int:
     """Entries of the largest table that :func:`least_sum` makes for factors with these axes."""
-    left = [frozenset(scope) for scope in scopes]
-    open_axes, largest = set(sizes), 1
-    while open_axes:
-        reach = {
-            axis: frozenset().union({axis}, *(scope for scope in left if axis in scope))
-            for axis in open_axes
-        }
-        tables = {axis: prod(sizes[each] for each in reach[axis]) for axis in open_axes}
-        axis = min(open_axes, key=lambda each: (tables[each], each))
-        largest = max(largest, tables[axis])
-        left = [scope for scope in left if axis not in scope] + [reach[axis] - {axis}]
-        open_axes.remove(axis)
-    return largest
+    return max(
+        (prod(sizes[each] for each in reach) for _, reach in _eliminated(scopes, sizes)), default=1
+    )
 
 
-def _table_size(factors: Sequence[Factor], axis: int, sizes: dict[int, int]) -> int:
-    reach = {each for factor in factors if axis in factor.axes for each in factor.axes}
-    return prod(sizes[each] for each in reach)
+def _eliminated(
+    scopes: Sequence[tuple[int, ...]], sizes: dict[int, int]
+) -> Iterator[tuple[int, set[int]]]:
+    """Every axis, and the axes of the table that eliminates it; the smallest table first."""
+    reach = {axis: {axis} for axis in sizes}
+    for scope in scopes:
+        for axis in scope:
+            reach[axis].update(scope)
+    tables = {axis: prod(sizes[each] for each in near) for axis, near in reach.items()}
+    while reach:
+        axis = min(reach, key=lambda each: (tables[each], each))
+        near = reach.pop(axis)
+        yield axis, near
+        for each in near - {axis}:
+            reach[each] = (reach[each] | near) - {axis}
+            tables[each] = prod(sizes[other] for other in reach[each])
+
+
+def _merged(factors: Sequence[Factor]) -> list[Factor]:
+    """One factor for all of the same axes: many accesses meet the same two tensors."""
+    alike: dict[tuple[int, ...], list[npt.NDArray[Any]]] = {}
+    for factor in factors:
+        alike.setdefault(factor.axes, []).append(factor.values)
+    return [Factor(axes, np.asarray(sum(values[1:], values[0]))) for axes, values in alike.items()]
 
 
 def _sum(
