@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import isinf
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -106,9 +107,10 @@ class _Run:
             return self._by_vectors(options, deadline)
         if not self._fits_tables(anatomy):
             return self._by_master(anatomy, options, deadline)
-        if _is_one_tensor(self._problem) or _widest(anatomy) <= _TINY_CLASSES:
+        is_tiny = _widest(anatomy) <= _TINY_CLASSES
+        if _is_one_tensor(self._problem) or is_tiny or isinf(deadline.remaining):
             return self._by_table(deadline)
-        # Tables are sure, but slow.
+        # Tables are sure, but mostly slower.
         answer = self._by_master(anatomy, options, deadline.share(_MASTER_SHARE))
         if answer.stop_reason is StopReason.PROVEN or deadline.expired:
             return answer
