@@ -42,7 +42,7 @@ class Oracle(Protocol):
     Attributes
     ----------
     is_quick : bool
-        Takes a millisecond at most.
+        Takes a millisecond or so for small sets, which come first.
     """
 
     is_quick: bool
