@@ -158,11 +158,11 @@ def _run(command: list[str], log: Path, timeout: float | None) -> bool:
 
 def _read(answer: Path | None, log: Path, in_time: bool) -> CbcOutcome:
     """Read the solution file and the log; anything unexpected counts as no solution."""
-    report = log.read_text(errors="replace")
+    report = log.read_text(encoding="utf-8", errors="replace")
     bound = _bound(report)
     if answer is None or not answer.exists():
         return CbcOutcome(bound=bound)
-    heading, *lines = answer.read_text(errors="replace").splitlines() or [""]
+    heading, *lines = answer.read_text(errors="replace", encoding="utf-8").splitlines() or [""]
     optimal = heading.startswith("Optimal - objective value")
     stopped = re.match(r"Stopped on \w+ - objective value", heading) is not None
     values: dict[str, float] = {}

@@ -72,7 +72,7 @@ def _unit(path: Path) -> str:
 
 def _imported_units(path: Path) -> set[str]:
     units: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names: list[str] = []
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
@@ -115,7 +115,7 @@ def test_imports_point_down(path: Path) -> None:
 def test_only_the_adapter_imports_torch() -> None:
     """Torch is imported in the adapter and above it, matplotlib in pictures and charts."""
     for path in _sources():
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             roots: set[str] = set()
             if isinstance(node, ast.ImportFrom):
                 roots = {(node.module or "").split(".")[0]}
@@ -132,7 +132,49 @@ def test_import_is_light(module: str) -> None:
     """A plain import loads none of the heavy packages."""
     code = f"import sys, {module}; print(' '.join(sorted(sys.modules)))"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True, cwd=ROOT
     )
     loaded = {name.split(".")[0] for name in done.stdout.split()}
     assert not loaded & set(HEAVY)
+
+
+def _python_files() -> list[Path]:
+    folders = ("reorder_solver", "formulations", "tests", "bench_instances", "docs")
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def _reads_or_writes_text(call: ast.Call) -> bool:
+    """Tell whether a call opens a file, or a pipe to a process, as text."""
+    function = call.func
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    named = {keyword.arg: keyword.value for keyword in call.keywords}
+    if name in ("run", "Popen", "check_output", "check_call"):
+        return "text" in named or "universal_newlines" in named
+    if name in ("read_text", "write_text"):
+        # importlib.resources and pathlib alike: the first argument of reading is the encoding.
+        return not (name == "read_text" and call.args) and "encoding" not in named
+    if name != "open" or "encoding" in named:
+        return False
+    if isinstance(function, ast.Attribute) and ast.unparse(function.value) not in ("io", "gzip"):
+        owner = ast.unparse(function.value)
+        if owner in ("os", "tarfile", "zipfile", "Store"):
+            return False
+        mode = named.get("mode", call.args[0] if call.args else ast.Constant("r"))
+    else:
+        mode = named.get("mode", call.args[1] if len(call.args) > 1 else ast.Constant("r"))
+    return not (isinstance(mode, ast.Constant) and "b" in str(mode.value))
+
+
+def test_text_never_depends_on_the_locale() -> None:
+    """Files and pipes of text name their encoding: a C locale would read our files as ASCII.
+
+    Libraries change the locale of the process they are loaded into, so that even where it is
+    UTF-8 at the start it need not be later.
+    """
+    nameless = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)[:70]}"
+        for path in _python_files()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and _reads_or_writes_text(node)
+    ]
+    assert not nameless, "name the encoding:\n" + "\n".join(nameless)

@@ -58,7 +58,7 @@ def cbc_optimum(programme: Programme, path: Path) -> int:
     answer = path.with_suffix(".sol")
     command = [cbc_path(), str(path), "-solve", "-solution", str(answer)]
     subprocess.run(command, check=True, capture_output=True)
-    heading = answer.read_text().splitlines()[0]
+    heading = answer.read_text(encoding="utf-8").splitlines()[0]
     assert heading.startswith("Optimal - objective value")
     return round(float(heading.split()[-1]))
 

@@ -153,7 +153,7 @@ def append_row(path: Path | None, row: Row) -> None:
 def rows_from_worker(job: Row) -> Iterator[Row]:
     """Run a job in a process of its own, which is ended when its budget is spent."""
     command = [sys.executable, __file__, "--worker", json.dumps(job)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as process:
         timer = threading.Timer(job["budget"], process.kill)
         timer.start()
         try:

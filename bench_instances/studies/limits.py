@@ -166,7 +166,7 @@ def killing(parent: int, is_over: threading.Event, killed: list[int]) -> None:
     while not is_over.wait(0.02):
         for listing in Path(f"/proc/{parent}/task").glob("*/children"):
             with suppress(OSError):
-                for child in listing.read_text().split():
+                for child in listing.read_text(encoding="utf-8").split():
                     os.kill(int(child), signal.SIGKILL)
                     killed.append(int(child))
 
@@ -174,7 +174,9 @@ def killing(parent: int, is_over: threading.Event, killed: list[int]) -> None:
 def measured(pair: Pair) -> Row:
     """Run one pair; what happened, and by how many seconds it was late."""
     command = [sys.executable, "-c", _CHILD, pair.job()]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+    )
     assert child.stdout is not None
     is_over, killed, signalled = threading.Event(), list[int](), None
     try:

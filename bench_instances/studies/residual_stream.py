@@ -111,7 +111,7 @@ def main() -> int:
     rows: list[dict[str, Any]] = []
     for channels in arguments.channels:
         command = [sys.executable, *sys.argv, "--one", "--channels", str(channels)]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, encoding="utf-8")
         row = json.loads(done.stdout)
         rows.append(row)
         print("  ".join(f"{row[field]:>11{kind}}" for _, field, kind in COLUMNS), flush=True)

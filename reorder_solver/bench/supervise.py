@@ -261,8 +261,10 @@ def _measure(leader: int, watch: _Watch) -> None:
     while waiting:
         number = waiting.pop()
         with suppress(OSError, ValueError, IndexError):
-            pages += int(Path(f"/proc/{number}/statm").read_text().split()[1])
-            children = Path(f"/proc/{number}/task/{number}/children").read_text().split()
+            pages += int(Path(f"/proc/{number}/statm").read_text(encoding="utf-8").split()[1])
+            children = (
+                Path(f"/proc/{number}/task/{number}/children").read_text(encoding="utf-8").split()
+            )
             # The guard shares its pages with the process it was forked from.
             waiting += [int(child) for child in children if int(child) != watch.guard]
     watch.peak = max(watch.peak, pages * _page())
@@ -278,7 +280,7 @@ def this_machine() -> dict[str, str | int]:
     """What ran it: processor, cores, bytes of memory, platform, Python."""
     name = platform.processor() or platform.machine()
     with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 name = line.partition(":")[2].strip()
                 break

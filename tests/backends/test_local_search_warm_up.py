@@ -51,7 +51,7 @@ def test_compiling_does_not_cost_the_proof_bug(tmp_path: Path) -> None:
         [sys.executable, "-c", code, str(RESNET)],
         env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     assert json.loads(done.stdout) == ["optimal", 1103872]

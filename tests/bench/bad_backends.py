@@ -83,7 +83,7 @@ class Noting(Bad):
 
     def solve(self, task):
         print("noise on standard output")
-        with open(os.environ["BAD_NOTES"], "a") as notes:
+        with open(os.environ["BAD_NOTES"], "a", encoding="utf-8") as notes:
             notes.write(f"{task.seed}\\n")
         time.sleep(0.15)
         return Answer(task.problem.identity())
@@ -94,12 +94,16 @@ NAMES = ("crashing", "leaving", "hungry", "deaf", "raising", "choosy", "noting")
 
 def install(folder: Path) -> None:
     """Make `folder` importable as a distribution with the entry points."""
-    (folder / "bad_backends_module.py").write_text(SOURCE)
+    (folder / "bad_backends_module.py").write_text(SOURCE, encoding="utf-8")
     info = folder / "bad_backends-1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bad-backends\nVersion: 1.0\n")
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: bad-backends\nVersion: 1.0\n", encoding="utf-8"
+    )
     points = [f"{name} = bad_backends_module:{name.capitalize()}" for name in NAMES]
-    (info / "entry_points.txt").write_text("\n".join(["[reorder_solver.backends]", *points]) + "\n")
+    (info / "entry_points.txt").write_text(
+        "\n".join(["[reorder_solver.backends]", *points]) + "\n", encoding="utf-8"
+    )
 
 
 def path_with(folder: Path, inherited: list[str]) -> str:

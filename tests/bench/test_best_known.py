@@ -111,7 +111,7 @@ def test_round_trip(tmp_path: Path) -> None:
 def test_bad_tables_are_refused(tmp_path: Path, text: str, phrase: str) -> None:
     """One line that names file, line and rule."""
     path = tmp_path / "bad.csv"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(rs.InputError, match=phrase) as caught:
         read_best_known(path)
     assert str(caught.value).startswith(str(path))

@@ -90,7 +90,8 @@ def test_manifest(tmp_path: Path) -> None:
     rs.write_instance(small_instance(7), tmp_path / "b.json")
     manifest = tmp_path / "manifest.json"
     manifest.write_text(
-        json.dumps({"files": [{"file": "b.json", "family": "named"}, {"file": "a.json"}]})
+        json.dumps({"files": [{"file": "b.json", "family": "named"}, {"file": "a.json"}]}),
+        encoding="utf-8",
     )
     for given_path in (manifest, tmp_path, tmp_path / "*.json"):
         plan = make_plan([Grid((given_path,), ("identity",))])
@@ -122,7 +123,7 @@ def test_bundled_suites(name: str) -> None:
 def test_bad_suites(tmp_path: Path, text: str, words: str) -> None:
     """A bad suite gives one line with file and place."""
     path = tmp_path / "bad.toml"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError) as caught:
         read_suite(path)
     assert words in str(caught.value)
@@ -140,7 +141,7 @@ def test_bad_inputs(tmp_path: Path, folder: Path) -> None:
             make_plan([Grid((path,), ("identity",))])
     with pytest.raises(InputError, match="has no instance files"):
         make_plan([Grid((empty,), ("identity",))])
-    bad.write_text('{"files": [{"name": "x"}]}')
+    bad.write_text('{"files": [{"name": "x"}]}', encoding="utf-8")
     with pytest.raises(InputError, match=r"manifest.json: files\[0\]: field 'file' is missing"):
         make_plan([Grid((bad,), ("identity",))])
     with pytest.raises(UnknownBackendError, match="unknown backend 'nobody'"):

@@ -117,7 +117,7 @@ def test_resume_repeats_nothing(small: Path, backends: Path, tmp_path: Path) -> 
         with local_pool(2) as pool:
             run_jobs(left, plan, store, pool, lambda record: None)
         assert pending_jobs(plan, store) == []
-        assert sorted(backends.read_text().split()) == ["0", "1", "2"]
+        assert sorted(backends.read_text(encoding="utf-8").split()) == ["0", "1", "2"]
         again = pending_jobs(plan, store, [Outcome.ERROR])
         assert {job.configuration.backend for job in again} == {"raising"}
         assert len(again) == 3
@@ -143,7 +143,7 @@ def _killed_bench(small: Path, notes: Path, tmp_path: Path, kills: int, seeds: i
         process.send_signal(signal.SIGKILL)
         process.wait()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    noted = [int(line) for line in notes.read_text().split()]
+    noted = [int(line) for line in notes.read_text(encoding="utf-8").split()]
     assert set(noted) == set(range(seeds))
     # Only what was in flight when the coordinator died is run again.
     assert len(noted) <= seeds + 2 * kills
@@ -155,7 +155,7 @@ def _killed_bench(small: Path, notes: Path, tmp_path: Path, kills: int, seeds: i
 
 
 def _lines(path: Path) -> int:
-    return len(path.read_text().split()) if path.exists() else 0
+    return len(path.read_text(encoding="utf-8").split()) if path.exists() else 0
 
 
 def test_killed_twice(small: Path, backends: Path, tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_interrupt(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("BAD_FOLDER", str(folder))
     command = [*_RUN, str(small), "--backend", "greedy", "--backend", "deaf"]
     command += ["--time-limit", "500", "--store", str(tmp_path / "runs.db")]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8")
     _wait_until(lambda: len(list(folder.iterdir())) == 2)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)

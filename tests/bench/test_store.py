@@ -105,9 +105,9 @@ def _read_all(path: Path, readonly: bool) -> None:
 def test_what_is_no_store(tmp_path: Path, readonly: bool) -> None:
     """Other files are refused in one line and left as they were."""
     text = tmp_path / "text.db"
-    text.write_text("this is no database\n" * 100)
+    text.write_text("this is no database\n" * 100, encoding="utf-8")
     assert "is no benchmark store" in _refused(text, readonly)
-    assert text.read_text().startswith("this is no database")
+    assert text.read_text(encoding="utf-8").startswith("this is no database")
     foreign = tmp_path / "foreign.db"
     sqlite3.connect(foreign).execute("CREATE TABLE t(x)").connection.close()
     before = foreign.read_bytes()
@@ -180,7 +180,7 @@ def _killed_writers(path: Path, times: int) -> None:
         writer = subprocess.Popen(
             [sys.executable, "-c", _WRITE, str(path)],
             stdout=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             env={"PYTHONPATH": ":".join(sys.path)},
         )
         assert writer.stdout is not None

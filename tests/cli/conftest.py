@@ -70,9 +70,11 @@ def odd_backends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "odd-backends"
     info = folder / "odd_cli_backends-1.0.dist-info"
     info.mkdir(parents=True)
-    (folder / "odd_cli_backends.py").write_text(BACKENDS)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: odd-cli-backends\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(ENTRY_POINTS)
+    (folder / "odd_cli_backends.py").write_text(BACKENDS, encoding="utf-8")
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: odd-cli-backends\nVersion: 1.0\n", encoding="utf-8"
+    )
+    (info / "entry_points.txt").write_text(ENTRY_POINTS, encoding="utf-8")
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), str(Path.cwd())]))
     return folder

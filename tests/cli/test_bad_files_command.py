@@ -37,7 +37,7 @@ def test_bad_instance_is_refused_by_the_others(refused, tmp_path, case, command)
 def test_bad_result_is_refused(refused, tmp_path, case):
     """A bad result is refused by name, with the rule it breaks."""
     instance, result = tmp_path / "good.json", tmp_path / case.name
-    instance.write_text(json.dumps(INSTANCE))
+    instance.write_text(json.dumps(INSTANCE), encoding="utf-8")
     result.write_bytes(case.data)
     line = refused("verify", instance, result)
     assert case.name in line
@@ -49,7 +49,7 @@ def test_bad_result_is_refused(refused, tmp_path, case):
 def test_bad_result_is_refused_by_the_others(refused, tmp_path, case, command):
     """The other commands refuse the same results in the same words."""
     instance, result = tmp_path / "good.json", tmp_path / case.name
-    instance.write_text(json.dumps(INSTANCE))
+    instance.write_text(json.dumps(INSTANCE), encoding="utf-8")
     result.write_bytes(case.data)
     more = ["--warm-start", result] if command == "solve" else [result]
     assert case.phrase in refused(command, instance, *more)

@@ -104,7 +104,7 @@ def test_failures_are_results(
 def test_bad_inputs(refused: Callable[..., str], small: Path, tmp_path: Path) -> None:
     """Each gives one line that names what is wrong."""
     text = tmp_path / "text.db"
-    text.write_text("no database")
+    text.write_text("no database", encoding="utf-8")
     cases = [
         (("--store", text, small), "is no benchmark store"),
         (("--compare", text, text), "is no benchmark store"),

@@ -103,7 +103,7 @@ def test_whole_exports_are_timed_as_they_are_called(run):
 def test_damaged_cache_is_one_line(run, tmp_path):
     """The run goes on, and the file is sound afterwards."""
     path = tmp_path / "mine.json"
-    path.write_text("{")
+    path.write_text("{", encoding="utf-8")
     result = run("calibrate", *SMALL, "--cache", path)
     assert result.exit_code == 0
     assert result.stderr.splitlines() == [
@@ -134,7 +134,9 @@ def test_bad_input_is_one_line(refused, arguments, phrase):
 
 def test_without_torch_ends_with_3(shell, tmp_path):
     """Without PyTorch the line says what to install."""
-    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"no torch\", name='torch')\n")
+    (tmp_path / "torch.py").write_text(
+        "raise ModuleNotFoundError(\"no torch\", name='torch')\n", encoding="utf-8"
+    )
     done = shell("calibrate", "torchvision:resnet18")
     assert done.returncode == 3
     assert done.stderr.count("\n") == 1

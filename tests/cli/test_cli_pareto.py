@@ -27,7 +27,7 @@ def run(*arguments: str) -> object:
 
 
 def test_front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "pareto_net.py").write_text(MODULE)
+    (tmp_path / "pareto_net.py").write_text(MODULE, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     saved = tmp_path / "front.csv"
     found = run(
@@ -37,7 +37,7 @@ def test_front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.exit_code == 0, found.output
     points = json.loads(found.stdout)
     assert points
-    rows = list(csv.DictReader(saved.open()))
+    rows = list(csv.DictReader(saved.open(encoding="utf-8")))
     assert [int(row["macs"]) for row in rows] == [each["macs"] for each in points]
 
 

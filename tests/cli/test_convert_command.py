@@ -14,7 +14,7 @@ from reorder_solver.formats import read_instance, write_instance
 def matrix(tmp_path):
     """A file that every format can hold."""
     path = tmp_path / "matrix.csv"
-    path.write_text("1,0,1,0\n0,1,1,0\n0,0,1,1\n")
+    path.write_text("1,0,1,0\n0,1,1,0\n0,0,1,1\n", encoding="utf-8")
     return path
 
 
@@ -41,7 +41,7 @@ def test_named_formats_beat_suffixes(run, matrix, tmp_path):
     odd.write_bytes(matrix.read_bytes())
     formats = ["--input-format", "csv", "--output-format", "mtx"]
     assert run("convert", odd, out, *formats).exit_code == 0
-    assert out.read_text().startswith("%%MatrixMarket")
+    assert out.read_text(encoding="utf-8").startswith("%%MatrixMarket")
 
 
 def test_unknown_suffix_is_bad_input(refused, small, tmp_path):
@@ -84,7 +84,7 @@ def test_programmes_for_other_solvers(run, matrix, tmp_path):
         )
         assert result.exit_code == 0
         (row,) = json.loads(result.stdout)
-        assert out.read_text().startswith(begin)
+        assert out.read_text(encoding="utf-8").startswith(begin)
         assert (row["model"], row["offset"], row["is_complete"]) == (model, -3, True)
         assert row["members"] == [[0], [1], [2], [3]]
         assert row["cost"] == ("value / 2 - 3" if kind == "tsplib" else "value - 3")

@@ -26,10 +26,10 @@ def test_real_network_end_to_end(run, tmp_path):
         found = read_result(folder / f"resnet18.{name}.layout.json", instance)
         rs.verify(instance, found)
         assert found.cost == row["bytes"]
-        report = json.loads((folder / f"resnet18.{name}.report.json").read_text())
+        report = json.loads((folder / f"resnet18.{name}.report.json").read_text(encoding="utf-8"))
         assert report["copied"]["this"] == row["bytes"]
         assert report["error"] == row["error"]
-        assert "layer4.1.conv2" in (folder / f"resnet18.{name}.svg").read_text()
+        assert "layer4.1.conv2" in (folder / f"resnet18.{name}.svg").read_text(encoding="utf-8")
     assert (folder / "resnet18.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -43,7 +43,7 @@ def test_other_model_as_a_table(run):
 def test_output_folder_that_is_a_file_is_bad_input(refused, tmp_path):
     """The folder is checked before any work is done."""
     path = tmp_path / "file"
-    path.write_text("")
+    path.write_text("", encoding="utf-8")
     assert "must be a folder" in refused("demo", "--output-dir", path)
 
 

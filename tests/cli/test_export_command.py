@@ -54,7 +54,9 @@ def test_report_of_the_chosen_export(run, tmp_path):
         assert any(line[:4] == shown for line in lines)
     assert f"multiply-adds: {report['before']['macs']:,} before" in text
     assert text.count("model input") == 1
-    assert f"{report['after']['selected']:,} bytes per sample copied" in path.read_text()
+    assert f"{report['after']['selected']:,} bytes per sample copied" in path.read_text(
+        encoding="utf-8"
+    )
     assert "pinned" not in run("export", *SMALL, "--format", "csv").stdout
 
 
@@ -143,7 +145,9 @@ def test_mismatch_ends_with_1(refused, monkeypatch, tmp_path):
 
 def test_without_torch_ends_with_3(shell, tmp_path):
     """Without PyTorch the line says what to install."""
-    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"no torch\", name='torch')\n")
+    (tmp_path / "torch.py").write_text(
+        "raise ModuleNotFoundError(\"no torch\", name='torch')\n", encoding="utf-8"
+    )
     done = shell("export", "torchvision:resnet18")
     assert done.returncode == 3
     assert done.stderr.count("\n") == 1

@@ -64,7 +64,9 @@ def test_help_is_light(arguments):
         "except SystemExit:\n    pass\n"
         "print(' '.join(sorted(sys.modules)))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True
+    )
     loaded = {name.split(".")[0] for name in done.stdout.splitlines()[-1].split()}
     assert not loaded & HEAVY
 
@@ -134,7 +136,7 @@ def test_one_line_has_no_control_characters():
 
 def test_full_disk_is_one_line(shell, small):
     """Output that cannot be written ends with one line and code 2."""
-    with open("/dev/full", "w") as full:
+    with open("/dev/full", "w", encoding="utf-8") as full:
         done = shell(
             "solve",
             small,

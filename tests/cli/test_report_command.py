@@ -80,7 +80,7 @@ def test_best_known_file(run, store, instance, tmp_path):
     digest = rs.digest(instance)
     row = BestKnown("f", digest, Objective.BYTES, 1, 1, True, "a miracle", "2026-01-01")
     table = tmp_path / "best.csv"
-    table.write_text(best_known_text([row]), "utf-8")
+    table.write_text(best_known_text([row]), "utf-8", encoding="utf-8")
     plain = run("report", store, "--csv", tmp_path / "r.csv", "--format", "json")
     known = run(
         "report", store, "--csv", tmp_path / "r.csv", "--format", "json", "--best-known", table
@@ -124,7 +124,7 @@ def test_missing_store(refused, tmp_path):
 
 def test_no_store(refused, tmp_path):
     path = tmp_path / "text.store"
-    path.write_text("hello, this is no database at all" * 50)
+    path.write_text("hello, this is no database at all" * 50, encoding="utf-8")
     assert "is no benchmark store" in refused("report", path)
     assert "folder" in refused("report", tmp_path)
 
@@ -153,7 +153,7 @@ def test_store_is_never_overwritten(refused, store):
 
 def test_bad_best_known_file(refused, store, tmp_path):
     path = tmp_path / "bad.csv"
-    path.write_text("a,b\n")
+    path.write_text("a,b\n", encoding="utf-8")
     assert "bad.csv" in refused("report", store, "--best-known", path, "--csv", tmp_path / "r.csv")
 
 

@@ -57,13 +57,15 @@ def test_reproduce_goes_on_and_tabulates(
     options = (*options, "--scores", "l2", "--budgets", "local", "--statistics", "kept")
     done = run(*options, "--amounts", "0.5", "--stage", "accuracy", "--format", "json")
     assert json.loads(done.stdout) == [{"file": str(tmp_path / "out" / "rows.jsonl"), "rows": 2}]
-    first = (tmp_path / "out" / "rows.jsonl").read_text()
+    first = (tmp_path / "out" / "rows.jsonl").read_text(encoding="utf-8")
     done = run(*options, "--amounts", "0.2,0.5", "--stage", "accuracy,tables", "--format", "csv")
     header, line, *written = done.stdout.splitlines()
     assert (header, line.rpartition(",")[2]) == ("file,rows", "4")
     assert f"{tmp_path / 'out' / 'report.md'}," in written
-    assert (tmp_path / "out" / "rows.jsonl").read_text().startswith(first)
-    assert "unconstrained minus constrained" in (tmp_path / "out" / "report.md").read_text()
+    assert (tmp_path / "out" / "rows.jsonl").read_text(encoding="utf-8").startswith(first)
+    assert "unconstrained minus constrained" in (tmp_path / "out" / "report.md").read_text(
+        encoding="utf-8"
+    )
     assert (tmp_path / "out" / "accuracy-input-local-kept.png").exists()
 
 
@@ -73,8 +75,10 @@ def test_latency_stage(run: Callable[..., Result], checkpoints: Path, tmp_path: 
     options = ("reproduce", *NETWORK, "--checkpoints", checkpoints, "--output", tmp_path)
     options = (*options, "--scores", "l2", "--budgets", "local", "--amounts", "0.5")
     run(*options, "--stage", "latency,tables", "--rounds", "5", "--time-limit", "1", "--no-compile")
-    assert "Latency over that of the naive export, eager" in (tmp_path / "report.md").read_text()
-    assert (tmp_path / "latency.csv").read_text().count("\n") == 7
+    assert "Latency over that of the naive export, eager" in (tmp_path / "report.md").read_text(
+        encoding="utf-8"
+    )
+    assert (tmp_path / "latency.csv").read_text(encoding="utf-8").count("\n") == 7
 
 
 @pytest.mark.parametrize(

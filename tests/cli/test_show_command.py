@@ -135,7 +135,9 @@ def test_no_layout_ends_with_1(refused, stubborn):
 
 def test_wrong_result_ends_with_1(refused, small, best):
     """A result is checked before it is drawn."""
-    best.write_text(best.read_text().replace('"cost": 0', '"cost": 1', 1))
+    best.write_text(
+        best.read_text(encoding="utf-8").replace('"cost": 0', '"cost": 1', 1), encoding="utf-8"
+    )
     assert best.name in refused("show", small, best, code=1)
 
 

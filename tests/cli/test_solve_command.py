@@ -155,7 +155,7 @@ def test_same_seed_same_answer(run, crowd, tmp_path):
 def test_input_format(run, tmp_path):
     """The format can be named where the file name does not say it."""
     path = tmp_path / "matrix"
-    path.write_text("1,0,1\n0,1,1\n")
+    path.write_text("1,0,1\n0,1,1\n", encoding="utf-8")
     (row,) = rows_of(run("solve", path, *FAST, "--input-format", "csv", "--format", "json"))
     assert (row["accesses"], row["channels"]) == (2, 3)
 
@@ -212,7 +212,7 @@ def test_latency_without_prices_is_bad_input(refused, small):
 def test_bad_file_among_good_ones_is_found_first(refused, small, tmp_path):
     """All files are read before the first is solved."""
     bad = tmp_path / "bad.json"
-    bad.write_text("{}")
+    bad.write_text("{}", encoding="utf-8")
     assert "bad.json" in refused("solve", small, bad, *FAST)
 
 
@@ -285,7 +285,7 @@ def test_sigint_stops_the_real_search(tmp_path, interrupted_run):
     """A SIGINT ends the default backend in the middle of a hard instance."""
     path = tmp_path / "hard.csv"
     matrix = (np.random.default_rng(0).random((300, 400)) < 0.3).astype(int)
-    path.write_text("\n".join(",".join(map(str, row)) for row in matrix) + "\n")
+    path.write_text("\n".join(",".join(map(str, row)) for row in matrix) + "\n", encoding="utf-8")
     (row,) = interrupted_run(path, "announced", seconds=1.0)
     assert row["stop_reason"] == "interrupted"
     assert row["cost"] > 0
@@ -303,7 +303,7 @@ def interrupted_run(tmp_path, odd_backends, monkeypatch):
             command_line("solve", path, *options, "--time-limit", "500", "--format", "json"),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
         )
         while not ready.exists():
             assert process.poll() is None, process.stderr.read()

@@ -43,17 +43,17 @@ def test_other_forms_carry_the_verdict(run, small, solved, form):
 )
 def test_wrong_claim_fails(refused, small, solved, key, value):
     """A claim that the layout does not keep ends with code 1 and names the file."""
-    document = json.loads(solved.read_text())
+    document = json.loads(solved.read_text(encoding="utf-8"))
     document[key] = value
-    solved.write_text(json.dumps(document))
+    solved.write_text(json.dumps(document), encoding="utf-8")
     assert solved.name in refused("verify", small, solved, code=1)
 
 
 def test_wrong_fact_fails(refused, small, solved):
     """A wrong fact about one access is named."""
-    document = json.loads(solved.read_text())
+    document = json.loads(solved.read_text(encoding="utf-8"))
     document["accesses"]["second"]["runs"] = 1
-    solved.write_text(json.dumps(document))
+    solved.write_text(json.dumps(document), encoding="utf-8")
     assert "'second'" in refused("verify", small, solved, code=1)
 
 
@@ -66,10 +66,10 @@ def test_result_of_another_instance_fails(refused, solved, tmp_path):
 
 def test_facts_without_channel_counts_are_read(run, small, solved):
     """The channel counts of facts may be left out; the instance has them."""
-    document = json.loads(solved.read_text())
+    document = json.loads(solved.read_text(encoding="utf-8"))
     for facts in document["accesses"].values():
         del facts["channels"]
-    solved.write_text(json.dumps(document))
+    solved.write_text(json.dumps(document), encoding="utf-8")
     assert run("verify", small, solved).exit_code == 0
 
 
@@ -120,7 +120,7 @@ def test_proofs_are_written_on_request_only(run, refused, proven, tmp_path):
     instance, _ = proven
     path = tmp_path / "plain.layout.json"
     assert run("solve", instance, "--no-baselines", "--output", path).exit_code == 0
-    assert "proof" not in json.loads(path.read_text())
+    assert "proof" not in json.loads(path.read_text(encoding="utf-8"))
     assert "--proof: needs --output" in refused("solve", instance, "--proof")
 
 

@@ -62,9 +62,9 @@ def test_solve_and_verify(run, scored, solved):
 @pytest.mark.parametrize(("key", "value"), [("importance", 1), ("upper_bound", 5), ("spent", {})])
 def test_wrong_claim_fails(refused, scored, solved, key, value):
     """Exit code 1 and one line that names the file."""
-    document = json.loads(solved.read_text())
+    document = json.loads(solved.read_text(encoding="utf-8"))
     document[key] = value
-    solved.write_text(json.dumps(document))
+    solved.write_text(json.dumps(document), encoding="utf-8")
     assert solved.name in refused("windows", "verify", scored, solved, code=1)
 
 
@@ -103,7 +103,7 @@ def test_pareto_plot(run, refused, scored, tmp_path):
     for path in pictures:
         sweep = ("windows", "pareto", scored, "--percents", "50,100", *folder, "--plot", path)
         assert run(*sweep).exit_code == 0
-    assert "importance retained" in pictures[0].read_text()
+    assert "importance retained" in pictures[0].read_text(encoding="utf-8")
     assert pictures[0].read_bytes() == pictures[1].read_bytes()
     assert "png" in refused("windows", "pareto", scored, "--plot", tmp_path / "x.txt")
 
@@ -125,7 +125,7 @@ def test_infeasible_ends_with_one(run, tmp_path):
         ],
     }
     path = tmp_path / "none.json"
-    path.write_text(json.dumps(document))
+    path.write_text(json.dumps(document), encoding="utf-8")
     done = run("windows", "solve", path, "--format", "json")
     assert done.exit_code == 1
     assert json.loads(done.stdout)[0]["status"] == "infeasible"

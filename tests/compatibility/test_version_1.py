@@ -79,7 +79,7 @@ def test_later_versions_are_refused_in_one_line(tmp_path: Path) -> None:
     """A reader of version 1 does not guess at version 2."""
     text = (FOLDER / "venn.json").read_text("utf-8").replace('"version": 1', '"version": 2')
     path = tmp_path / "later.json"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(rs.InputError, match=r"version") as caught:
         rs.read_instance(path)
     assert "\n" not in str(caught.value)

@@ -139,7 +139,7 @@ def _furnish(folder: Path) -> None:
 
 
 def _script(path: Path, text: str) -> None:
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     path.chmod(0o755)
 
 
@@ -168,7 +168,7 @@ def _execute(command: Command, folder: Path, where: str) -> None:
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=False,
         )
         code, printed, complaint = done.returncode, done.stdout, done.stderr

@@ -174,11 +174,10 @@ def test_latency_rows(subject: Subject, tmp_path: Path) -> None:
     assert row["copies"]["naive"]["measured_bytes"] == row["copies"]["naive"]["bytes"]
     assert row["copies"]["optimal"]["bytes"] <= row["copies"]["upscale"]["bytes"]
     write_tables(store.flat(), tmp_path)
-    assert (
-        "naive export, eager, batch 1, input side, local budget"
-        in (tmp_path / "report.md").read_text()
-    )
-    with (tmp_path / "latency.csv").open() as file:
+    assert "naive export, eager, batch 1, input side, local budget" in (
+        tmp_path / "report.md"
+    ).read_text(encoding="utf-8")
+    with (tmp_path / "latency.csv").open(encoding="utf-8") as file:
         assert [each["export"] for each in csv.DictReader(file)] == list(row["eager"])
 
 
@@ -238,13 +237,13 @@ def test_tables_and_figures(subject: Subject, tmp_path: Path) -> None:
         "report.md",
     ]
     assert written[2].read_bytes()[:4] == b"\x89PNG"
-    with written[1].open() as file:
+    with written[1].open(encoding="utf-8") as file:
         gains = list(csv.DictReader(file))
     assert len(gains) == 8
-    before = written[-1].read_text()
+    before = written[-1].read_text(encoding="utf-8")
     assert "## Top-1, unconstrained minus constrained, input side, local budget" in before
     write_tables(store.flat(), tmp_path / "tables")
-    assert written[-1].read_text() == before
+    assert written[-1].read_text(encoding="utf-8") == before
 
 
 def test_the_report_says_where_it_does_not_hold() -> None:

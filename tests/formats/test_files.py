@@ -30,7 +30,7 @@ def test_missing_file_and_folder(tmp_path: Path, read: object) -> None:
     (tmp_path / "folder.json").mkdir()
     with pytest.raises(rs.InputError, match=r"folder\.json: is a folder, but must be a file$"):
         read(tmp_path / "folder.json")
-    (tmp_path / "i.json").write_text("{}")
+    (tmp_path / "i.json").write_text("{}", encoding="utf-8")
     with pytest.raises(rs.InputError, match=r"i\.json/x\.json: cannot be read: not a directory"):
         read(tmp_path / "i.json" / "x.json")
 
@@ -92,7 +92,7 @@ def test_failed_write_leaves_everything_as_it_was(
 ) -> None:
     """If writing fails or is interrupted, the old file stays whole and nothing is left behind."""
     path = tmp_path / "i.json"
-    path.write_text("old")
+    path.write_text("old", encoding="utf-8")
     for error in (OSError(28, "No space left on device"), KeyboardInterrupt()):
 
         def fail(*args: object, error: BaseException = error) -> None:
@@ -102,7 +102,7 @@ def test_failed_write_leaves_everything_as_it_was(
         expected = rs.InputError if isinstance(error, OSError) else KeyboardInterrupt
         with pytest.raises(expected):
             write_instance(INSTANCE, path)
-        assert path.read_text() == "old"
+        assert path.read_text(encoding="utf-8") == "old"
         assert os.listdir(tmp_path) == ["i.json"]
 
 
@@ -120,7 +120,7 @@ def test_write_refuses_folders(tmp_path: Path) -> None:
 def test_write_replaces_a_file_behind_a_link(tmp_path: Path) -> None:
     """Writing to a symbolic link changes the file it points to; the link stays."""
     target, link = tmp_path / "target.json", tmp_path / "link.json"
-    target.write_text("old")
+    target.write_text("old", encoding="utf-8")
     link.symlink_to(target)
     write_instance(INSTANCE, link)
     assert link.is_symlink()
@@ -129,7 +129,7 @@ def test_write_replaces_a_file_behind_a_link(tmp_path: Path) -> None:
 
 def test_written_files_obey_the_umask(tmp_path: Path) -> None:
     """A written file has the permissions of any new file, not those of a private temporary one."""
-    (tmp_path / "plain").write_text("")
+    (tmp_path / "plain").write_text("", encoding="utf-8")
     write_instance(INSTANCE, tmp_path / "i.json")
     modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "i.json")]
     assert modes[0] == modes[1]

@@ -117,7 +117,7 @@ def test_names(tmp_path: Path) -> None:
         (nameless, "some.file.JSON", "some.file"),
         (nameless, "a\nb.json", "a\\nb"),
     ]:
-        (tmp_path / file).write_text(json.dumps(document))
+        (tmp_path / file).write_text(json.dumps(document), encoding="utf-8")
         assert read_instance(tmp_path / file).name == expected
 
 

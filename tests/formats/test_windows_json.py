@@ -301,12 +301,12 @@ def test_result_of_another_instance() -> None:
 def test_formats_are_not_confused(tmp_path: Path) -> None:
     """Each reader says which one the file is for."""
     path = tmp_path / "windows.json"
-    path.write_text(json.dumps(DOCUMENT))
+    path.write_text(json.dumps(DOCUMENT), encoding="utf-8")
     with pytest.raises(rs.InputError, match="read_windows_instance"):
         rs.read_instance(path)
-    path.write_text(json.dumps(ORDERING_DOCUMENT))
+    path.write_text(json.dumps(ORDERING_DOCUMENT), encoding="utf-8")
     with pytest.raises(rs.InputError, match="for read_instance"):
         read_windows_instance(path)
-    path.write_text(json.dumps(RESULT))
+    path.write_text(json.dumps(RESULT), encoding="utf-8")
     with pytest.raises(rs.InputError, match="read_windows_result"):
         rs.read_result(path)

@@ -81,7 +81,7 @@ def test_written_models_read_back_the_same(tmp_path):
     assert sorted(variables) == ["x0", "x1", "x2"]
     assert {v.name: c for v, c in problem.objective.items() if c} == {"x0": 3, "x2": 10**11 + 1}
     write_lp(model, tmp_path / "model.lp")
-    text = (tmp_path / "model.lp").read_text()
+    text = (tmp_path / "model.lp").read_text(encoding="utf-8")
     assert "100000000001 x2" in text
     assert "x0 + x1 >= 1" in text
     assert "x0 + x1 + x2 >= 2" in text

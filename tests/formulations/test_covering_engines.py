@@ -78,7 +78,7 @@ def run_python(code, *args):
     done = subprocess.run(
         [sys.executable, "-W", "error::DeprecationWarning:formulations", "-c", code, *args],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         cwd=ROOT,
         timeout=300,
         check=False,

@@ -19,9 +19,9 @@ OPTIMAL = "Optimal - objective value 3.00000000\n      0 x0   1   3\n      2 x2 
 
 def read(tmp_path, answer, log, in_time=True):
     """Let the reader see these two files."""
-    (tmp_path / "out.log").write_text(log)
+    (tmp_path / "out.log").write_text(log, encoding="utf-8")
     if answer is not None:
-        (tmp_path / "out.sol").write_text(answer)
+        (tmp_path / "out.sol").write_text(answer, encoding="utf-8")
     return cbc._read(tmp_path / "out.sol", tmp_path / "out.log", in_time)
 
 
@@ -84,7 +84,7 @@ def test_meaningless_bounds_are_ignored(tmp_path, text):
 def test_failing_children_are_survived(monkeypatch, tmp_path, code):
     """A CBC that fails, hangs or writes nothing yields no solution, and no files are left."""
     script = tmp_path / "cbc"
-    script.write_text(f"#!{sys.executable}\n{code}\n")
+    script.write_text(f"#!{sys.executable}\n{code}\n", encoding="utf-8")
     script.chmod(0o755)
     files = tmp_path / "files"
     files.mkdir()

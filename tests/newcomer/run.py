@@ -112,7 +112,7 @@ def _take(step: Step, line: list[str], folder: Path, environment: dict[str, str]
     print(f"{step.page}:{step.line}: {step.text}", flush=True)
     start = time.monotonic()
     finished = subprocess.run(
-        line, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        line, cwd=folder, env=environment, capture_output=True, encoding="utf-8", check=False
     )
     step.seconds = time.monotonic() - start
     step.outcome = "FAILED" if finished.returncode else "passed"

@@ -77,7 +77,7 @@ def test_metadata_is_complete(distributions: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "twine", "check", "--strict", *files],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -105,7 +105,7 @@ def test_wheel_works_where_nothing_else_is(distributions: Path, tmp_path: Path) 
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(place)},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert done.returncode == 0, done.stderr

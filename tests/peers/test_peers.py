@@ -91,7 +91,9 @@ def test_import_loads_no_engine() -> None:
         "import sys, reorder_solver.peers.tours, reorder_solver.peers.plain;"
         "print(' '.join(name.split('.')[0] for name in sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True
+    )
     assert not {"fast_tsp", "elkai", "ortools", "scipy"} & set(done.stdout.split())
 
 

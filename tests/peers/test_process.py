@@ -84,7 +84,7 @@ def test_orphan_ends_itself() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
         env={**os.environ, "PYTHONPATH": path},
     )
@@ -104,7 +104,7 @@ def _runs(pid: int) -> bool:
         return False
     # One that ended and that nobody has waited for yet does not run.
     return subprocess.run(
-        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
+        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, encoding="utf-8", check=False
     ).stdout.strip()[:1] not in ("Z", "")
 
 
@@ -129,7 +129,7 @@ def test_ctrl_c_on_the_terminal_is_the_parents() -> None:
     parent = subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         start_new_session=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(each for each in sys.path if each)},
     )

@@ -92,5 +92,7 @@ def test_characters_need_no_matplotlib():
         "i = rs.Instance('i', [rs.Tensor('x', 2)], [rs.Access('a', [rs.Part('x', [0])])])\n"
         "print(len(character_picture(compare(i, rs.Layout.identity(i), 'bytes')[1])))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True
+    )
     assert done.stdout == "5\n"

@@ -24,7 +24,7 @@ def test_equal_exports(study: Any, tmp_path: Path, capsys: Any) -> None:
     out = tmp_path / "out.json"
     arguments = ["squeezenet1_1", "--amount", "0.5", "--export", "naive", "--time-limit", "1"]
     assert study.main([*arguments, "--output", str(out)]) == 0
-    (row,) = json.loads(out.read_text())["rows"]
+    (row,) = json.loads(out.read_text(encoding="utf-8"))["rows"]
     assert (row["case"], row["verdict"]) == ("torchvision:squeezenet1_1", "equal")
     assert float(row["error"]) <= 1e-10 < float(row["sensitivity"])
     printed = capsys.readouterr().out

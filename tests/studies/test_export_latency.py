@@ -52,14 +52,14 @@ def test_rows_and_resuming(
     exports = ["--export", "naive", "--export", "optimal"]
     arguments = [*SMALL, *exports, "--rounds", "5", "--results", str(results)]
     assert study.main([*arguments, "--batch", "1"]) == 0
-    (line,) = results.read_text().splitlines()
+    (line,) = results.read_text(encoding="utf-8").splitlines()
     row = json.loads(line)
     assert set(row["quartiles_ms"]) == {"original", "naive", "optimal"}
     assert set(row["copied"]) == set(row["quartiles_ms"])
     assert row["copied"]["optimal"] <= row["copied"]["naive"]
     low, high = row["ratios"]["optimal/naive"][1:]
     assert 0 < low <= row["ratios"]["optimal/naive"][0] <= high
-    results.write_text(line + "\n" + line[:40])
+    results.write_text(line + "\n" + line[:40], encoding="utf-8")
     assert study.main([*arguments, "--batch", "1", "--batch", "2"]) == 0
     assert [job["pairs"] for job in jobs] == [[(1, 1)], [(2, 1)]]
     kept = study.read_rows(results)
@@ -109,7 +109,7 @@ def test_worker_of_its_own(study: Any, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     arguments = [*SMALL, "--batch", "1", "--rounds", "3", "--output", str(out)]
     assert study.main(arguments) == 0
-    (row,) = json.loads(out.read_text())["rows"]
+    (row,) = json.loads(out.read_text(encoding="utf-8"))["rows"]
     assert (row["model"], row["batch"], row["rounds"]) == ("adapter_nets:Residual", 1, 3)
 
 

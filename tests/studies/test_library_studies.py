@@ -32,7 +32,7 @@ def matrix(tmp_path: Path) -> Path:
     """A folder with one public-format instance; its best order has 4 runs, one beyond the first."""
     folder = tmp_path / "public"
     folder.mkdir()
-    (folder / "q1.cbm").write_text("3 4\n2 1 3\n2 2 3\n2 3 4\n")
+    (folder / "q1.cbm").write_text("3 4\n2 1 3\n2 2 3\n2 3 4\n", encoding="utf-8")
     return folder
 
 
@@ -42,7 +42,7 @@ def test_best_known_command_finds_and_keeps(load: Any, tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     arguments = ["--only", "tiny/v*", "--time-limit", "5", "--output", str(table)]
     assert module.main(arguments) == 0
-    first = table.read_text()
+    first = table.read_text(encoding="utf-8")
     rows = read_best_known(table)
     assert {(row.objective.value, row.cost, row.proven) for row in rows.values()} == {
         ("copies", 1, True),
@@ -50,7 +50,7 @@ def test_best_known_command_finds_and_keeps(load: Any, tmp_path: Path) -> None:
         ("runs", 1, True),
     }
     assert module.main(arguments) == 0
-    assert table.read_text() == first
+    assert table.read_text(encoding="utf-8") == first
     (key,) = (key for key in rows if key[1] is Objective.BYTES)
     worse = {"cost": 56, "lower_bound": None, "proven": False, "found_by": "guess"}
     changed = [
@@ -69,18 +69,18 @@ def test_best_known_command_stops_at_a_contradiction(load: Any, tmp_path: Path) 
     module = load("best_known")
     table = tmp_path / "table.csv"
     assert module.main(["--only", "tiny/venn.json", "--output", str(table)]) == 0
-    false = table.read_text().replace(",40,40,", ",56,56,")
-    table.write_text(false)
+    false = table.read_text(encoding="utf-8").replace(",40,40,", ",56,56,")
+    table.write_text(false, encoding="utf-8")
     with pytest.raises(rs.InputError, match="below bound 56"):
         module.main(["--only", "tiny/venn.json", "--again", "--output", str(table)])
-    assert ",56,56," in table.read_text()
+    assert ",56,56," in table.read_text(encoding="utf-8")
 
 
 def test_published_values_count_first_runs(load: Any, matrix: Path, tmp_path: Path) -> None:
     """Names come from files, costs are runs beyond the first, proofs close what was open."""
     module = load("best_known")
     published, table = tmp_path / "published.tsv", tmp_path / "table.csv"
-    published.write_text("# comment\ninstance\tconcorde_runs\tproven\nq1\t4\t0\n")
+    published.write_text("# comment\ninstance\tconcorde_runs\tproven\nq1\t4\t0\n", encoding="utf-8")
     arguments = ["--public", str(matrix), "--published", str(published), "--output", str(table)]
     assert module.main(arguments) == 0
     (row,) = read_best_known(table).values()
@@ -118,7 +118,7 @@ def test_upscale_study_tells_failures_and_differences(
     monkeypatch.setattr(study, "find_spec", lambda name: object())
     out = tmp_path / "rows.json"
     assert study.main(["squeezenet1_1", "--image", "64", "--output", str(out)]) == 0
-    rows = {row["export"]: row for row in json.loads(out.read_text())["rows"]}
+    rows = {row["export"]: row for row in json.loads(out.read_text(encoding="utf-8"))["rows"]}
     assert rows["theirs, no order"]["failure"] == "IndexError: no such channel"
     assert rows["theirs, no order"]["equal"] == "failed"
     assert rows["theirs"]["equal"] == "NO"

@@ -30,15 +30,15 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.fixture
 def matrix(tmp_path: Path) -> Path:
     """A folder with one public-format instance; its best order has 5 runs."""
-    (tmp_path / "a2.cbm").write_text("3 4\n2 1 3\n2 2 3\n2 3 4\n")
+    (tmp_path / "a2.cbm").write_text("3 4\n2 1 3\n2 2 3\n2 3 4\n", encoding="utf-8")
     return tmp_path
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
     """What a study saved."""
-    document = json.loads(path.read_text())
+    document = json.loads(path.read_text(encoding="utf-8"))
     assert set(document) == {"study", "settings", "versions", "machine", "rows"}
-    assert str(path.parent) not in path.read_text()
+    assert str(path.parent) not in path.read_text(encoding="utf-8")
     return document["rows"]
 
 
@@ -46,7 +46,7 @@ def test_files_are_found_in_natural_order(load: Any, tmp_path: Path) -> None:
     """Readable suffixes only, a2 before a10; what is not there ends the program."""
     study = load("study")
     for name in ("a10.cbm", "a2.cbm", "b.json.gz", "notes.md"):
-        (tmp_path / name).write_text("")
+        (tmp_path / name).write_text("", encoding="utf-8")
     found = [path.name for path in study.instance_files([tmp_path])]
     assert found == ["a2.cbm", "a10.cbm", "b.json.gz"]
     assert [study.short_name(tmp_path / name) for name in found] == ["a2", "a10", "b"]
@@ -66,14 +66,14 @@ def test_proofs_compares_with_published_values(load: Any, matrix: Path, capsys: 
     """First runs count; proofs are verified; a cost above the best known fails the study."""
     proofs = load("proofs")
     known, out = matrix / "known.tsv", matrix.parent / "out-proofs.json"
-    known.write_text("# comment\ninstance\tconcorde_runs\na2\t4\n")
+    known.write_text("# comment\ninstance\tconcorde_runs\na2\t4\n", encoding="utf-8")
     arguments = [str(matrix), "--best-known", str(known), "--check", "--output", str(out)]
     assert proofs.main([*arguments, "--threads", "1"]) == 0
     (row,) = rows(out)
     assert (row["cost"], row["bound"], row["best_known"]) == (4, 4, 4)
     assert (row["status"], row["proof"]) == ("optimal", "verified")
     assert "1 of 1 proven optimal" in capsys.readouterr().out
-    known.write_text("instance\tconcorde_runs\na2\t3\n")
+    known.write_text("instance\tconcorde_runs\na2\t3\n", encoding="utf-8")
     assert proofs.main([*arguments, "--threads", "1"]) == 1
 
 
@@ -209,7 +209,10 @@ def test_random_networks_tells_failures(
     monkeypatch.setattr("reorder_solver.torch_adapter.apply", refuses)
     assert study.main(arguments) == 1
     reason = "apply naive: ZeroDivisionError: spoilt"
-    assert log.read_text().splitlines() == [f"0 0 plain {reason}", f"1 0 mobile {reason}"]
+    assert log.read_text(encoding="utf-8").splitlines() == [
+        f"0 0 plain {reason}",
+        f"1 0 mobile {reason}",
+    ]
     assert study.main(["--shrink", "1"]) == 1
     text = capsys.readouterr().out
     assert "2 x ZeroDivisionError" in text
@@ -233,7 +236,7 @@ def test_help(name: str) -> None:
     """Each study is a command that explains itself."""
     command = [sys.executable, str(FOLDER / f"{name}.py"), "--help"]
     done = subprocess.run(
-        command, capture_output=True, text=True, check=True, cwd=FOLDER.parents[1]
+        command, capture_output=True, encoding="utf-8", check=True, cwd=FOLDER.parents[1]
     )
     assert "--output" in done.stdout
 

@@ -134,7 +134,9 @@ def test_missing_torch_is_named() -> None:
         "try:\n    from reorder_solver import torch_adapter\n"
         "except rs.MissingPackageError as error:\n    print(error)"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True
+    )
     assert "pip install 'reorder-solver[torch]'" in run.stdout
 
 
@@ -148,5 +150,7 @@ def test_missing_torchvision_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_package_itself_does_not_import_torch() -> None:
     """Only the adapter does."""
     code = "import reorder_solver, sys; print('torch' in sys.modules)"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True
+    )
     assert run.stdout.strip() == "False"

@@ -145,12 +145,12 @@ def test_processes_add_to_one_file(measured: Measured, tmp_path: Path) -> None:
     price_sites([CONV, SITES["linear"]], cache=TimingCache(path))
     assert len(measured.sites) == 2
     assert [each.name for each in tmp_path.iterdir()] == ["timings.json"]
-    assert json.loads(path.read_text())["version"] == 2
+    assert json.loads(path.read_text(encoding="utf-8"))["version"] == 2
 
 
 def test_folder_that_cannot_be_written_is_one_warning(measured: Measured, tmp_path: Path) -> None:
     """The prices are returned all the same."""
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     cache = TimingCache(tmp_path / "file" / "timings.json")
     with pytest.warns(TimingCacheWarning, match="cannot be kept") as caught:
         (found,) = price_sites([CONV], cache=cache)

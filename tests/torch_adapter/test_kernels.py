@@ -312,7 +312,7 @@ def test_trials_leave_the_trace_of_the_caller_alone(tmp_path: Path) -> None:
     finally:
         observer.stop()
         observer.unregister_callback()
-    assert "aten::hypot" in (tmp_path / "trace.json").read_text()
+    assert "aten::hypot" in (tmp_path / "trace.json").read_text(encoding="utf-8")
     after: Any = ta.compact(model, inputs, masks).module
     assert torch.baddbmm in {node.target for node in after.graph.nodes}
     for found, wanted in zip(during(inputs), after(inputs), strict=True):

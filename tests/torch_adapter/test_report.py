@@ -219,8 +219,8 @@ def test_draws_a_picture(tmp_path: Path) -> None:
     paths = [tmp_path / "a.svg", tmp_path / "b.svg"]
     for path in paths:
         report.draw(path)
-    text = paths[0].read_text()
-    assert paths[1].read_text() == text
+    text = paths[0].read_text(encoding="utf-8")
+    assert paths[1].read_text(encoding="utf-8") == text
     copied = [row for row in report.accesses if row.bytes]
     assert copied
     for row in copied:

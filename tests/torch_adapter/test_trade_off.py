@@ -83,8 +83,8 @@ def test_pick(front: ta.Front) -> None:
 def test_files(front: ta.Front, tmp_path: Path) -> None:
     for name in ("front.json", "front.csv", "front.svg"):
         front.save(tmp_path / name)
-    points = json.loads((tmp_path / "front.json").read_text())["points"]
-    rows = list(csv.DictReader((tmp_path / "front.csv").open()))
+    points = json.loads((tmp_path / "front.json").read_text(encoding="utf-8"))["points"]
+    rows = list(csv.DictReader((tmp_path / "front.csv").open(encoding="utf-8")))
     assert [each["macs"] for each in points] == [int(row["macs"]) for row in rows]
     assert (tmp_path / "front.svg").read_bytes().startswith(b"<?xml")
     with pytest.raises(InputError, match=r"name a file \.json"):

@@ -41,7 +41,7 @@ def test_limit_is_kept_with_an_empty_cache_bug(tmp_path: Path) -> None:
         [sys.executable, "-c", code],
         env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     nested = nested_windows(compile_windows(generate_windows(seed=1, channels=64, readers=4)))
