@@ -80,7 +80,7 @@ def test_best_known_file(run, store, instance, tmp_path):
     digest = rs.digest(instance)
     row = BestKnown("f", digest, Objective.BYTES, 1, 1, True, "a miracle", "2026-01-01")
     table = tmp_path / "best.csv"
-    table.write_text(best_known_text([row]), "utf-8", encoding="utf-8")
+    table.write_text(best_known_text([row]), encoding="utf-8")
     plain = run("report", store, "--csv", tmp_path / "r.csv", "--format", "json")
     known = run(
         "report", store, "--csv", tmp_path / "r.csv", "--format", "json", "--best-known", table

@@ -96,7 +96,7 @@ def show(browser, tmp_path) -> Iterator[object]:
 
     def opened(text: str, size: str = "desktop", **settings) -> Watched:
         path = tmp_path / "page.html"
-        path.write_text(text, "utf-8", encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
         shown.append(Watched(browser, path, size, **settings))
         return shown[-1]
 

@@ -36,7 +36,7 @@ def test_pictures_are_taken(study: Any, tmp_path: Path) -> None:
     store = solved_store(tmp_path / "s.store", [(instance, "f")], ("identity", "upscale"))
     page = tmp_path / "page.html"
     with Store.open(store, readonly=True) as opened:
-        page.write_text(html_page(make_report(opened, "s")), "utf-8", encoding="utf-8")
+        page.write_text(html_page(make_report(opened, "s")), encoding="utf-8")
     assert study.main([str(page), "--output", str(tmp_path / "out"), "--instance", "x"]) == 0
     pictures = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert pictures == [
