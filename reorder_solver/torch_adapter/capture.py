@@ -271,9 +271,20 @@ def _plain_graph(module: fx.GraphModule, out_spec: pytree.TreeSpec) -> fx.Graph:
 
 
 def _plain_outputs(leaves: Any, spec: pytree.TreeSpec) -> Any:
-    outputs = pytree.tree_unflatten(list(leaves), spec)
+    outputs = _mutable(pytree.tree_unflatten(list(leaves), spec))
     _check_container(outputs)
     return outputs
+
+
+def _mutable(value: Any) -> Any:
+    """Lists and dicts in place of those that a graph returns, such as an export's."""
+    if type(value) is tuple:
+        return tuple(_mutable(one) for one in value)
+    if type(value) in (list, fx.immutable_collections.immutable_list):
+        return [_mutable(one) for one in value]
+    if type(value) in (dict, fx.immutable_collections.immutable_dict):
+        return {key: _mutable(one) for key, one in value.items()}
+    return value
 
 
 def _check_container(value: Any) -> None:

@@ -18,6 +18,7 @@ from reorder_solver.torch_adapter.kernel_writer import KernelWriter
 from reorder_solver.torch_adapter.late import late_choices
 from reorder_solver.torch_adapter.ledger import FREE, Ledger
 from reorder_solver.torch_adapter.operations import Opaque, resolve
+from reorder_solver.torch_adapter.traceable import call_traceable
 from reorder_solver.torch_adapter.trainable import ORIGIN
 
 if TYPE_CHECKING:
@@ -32,15 +33,6 @@ if TYPE_CHECKING:
     from reorder_solver.torch_adapter.usage import Usage
 
     Edit = Callable[[torch.Tensor], torch.Tensor]
-
-#: Operators as methods: torch.jit.trace takes what the operators return for constants.
-_METHODS: dict[Any, str] = {
-    torch.ops.aten.sym_size.int: "size",
-    torch.ops.aten.view.default: "reshape",
-    torch.ops.aten._unsafe_view.default: "reshape",  # noqa: SLF001 - its only name
-    torch.ops.aten.reshape.default: "reshape",
-    torch.ops.aten.expand.default: "expand",
-}
 
 
 class Emitter:
@@ -266,8 +258,9 @@ class Emitter:
             return self.graph.node_copy(node, self.original)
         args, kwargs = filled_arguments(node, replaced, self.original)
         called: Any = target or node.target
-        if called in _METHODS and not kwargs:
-            return self.graph.call_method(_METHODS[called], args)
+        traceable = call_traceable(self.graph, called, args, kwargs)
+        if traceable is not None:
+            return traceable
         made = self.graph.call_function(called, args, kwargs)
         made.meta[ORIGIN] = node
         if IN_PLACE in node.meta and target is None:

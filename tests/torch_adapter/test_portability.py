@@ -8,9 +8,11 @@ import io
 import pickle
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
-from adapter_nets import build, image
+import torch.nn.functional as F
+from adapter_nets import TOLERANCE, build, image
 from portable_nets import MASKS, Branches, Groups, Portable, Stream, portable
 from torch import nn
 
@@ -107,6 +109,65 @@ def test_jit_trace(exported: Portable) -> None:
         x = image(batch)
         assert torch.equal(loaded(x), exported.module(x))
         close(loaded(x), exported, x)
+
+
+class Sized(nn.Module):
+    """Operators that are given the batch size: none of them may take it for a constant."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 4, 1)
+        self.query = nn.Parameter(torch.randn(1, 8, 1, 1))
+        self.register_buffer("turn", torch.eye(2, 3)[None])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        batch = x.shape[0]
+        middle = self.first(x)
+        middle = middle + self.query.repeat(batch, 1, 1, 1) + middle.new_zeros(batch, 8, 1, 1)
+        middle = middle * middle.new_full((batch, 1, 1, 1), 1.5) + middle.new_ones(batch, 1, 1, 1)
+        middle = middle + torch.zeros(batch, 1, 1, 1) + torch.ones(batch, 1, 1, 1)
+        middle = middle + torch.full((batch, 1, 1, 1), 0.5) + self.query.tile(batch, 1, 1, 1)
+        middle = middle + torch.arange(batch)[:, None, None, None]
+        middle = middle.repeat(2, 1, 1, 1).unflatten(0, (2, batch)).sum(0)
+        grid = F.affine_grid(self.turn.expand(batch, -1, -1), [batch, 1, 5, 5], align_corners=False)
+        return self.last(F.grid_sample(middle, grid, align_corners=False))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_jit_trace_follows_the_batch_size() -> None:
+    """Through every operator that is given it."""
+    torch.manual_seed(0)
+    model = Sized().eval()
+    out = ta.compact(model, image(), {"last": {"input": _every_other(8)}})
+    traced = torch.jit.trace(out.module, (image(),))
+    for batch in BATCHES:
+        x = image(batch)
+        assert torch.equal(traced(x), out.module(x))
+
+
+def test_an_export_that_returns_containers_is_exported_again() -> None:
+    """What a graph returns as a list or a dict was taken for something unknown."""
+
+    class Heads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 4, 1)
+
+        def forward(self, x: torch.Tensor) -> Any:
+            middle = self.first(x)
+            return {"all": [self.last(middle), (self.last(middle.relu()), {"mean": middle.mean()})]}
+
+    torch.manual_seed(0)
+    model = Heads().eval()
+    out = ta.compact(model, image(), {"last": {"input": _every_other(8)}})
+    again = ta.compact(out.module, image())
+    expected = ta.masked(model, {"last": {"input": _every_other(8)}})
+    assert ta.max_relative_error(expected, again.module, image(3)) <= TOLERANCE
+
+
+def _every_other(size: int) -> Any:
+    return np.arange(size) % 2 == 0
 
 
 @pytest.mark.parametrize(
