@@ -11,6 +11,7 @@ from reorder_solver.torch_adapter.apply import apply, rewrite
 from reorder_solver.torch_adapter.compare import max_relative_error, relative_error_of
 from reorder_solver.torch_adapter.errors import ExportMismatchError
 from reorder_solver.torch_adapter.masks import masked
+from reorder_solver.torch_adapter.own_types import called_as, calls_in_double
 
 if TYPE_CHECKING:
     from torch import nn
@@ -58,13 +59,19 @@ def checked(
         error = relative_error_of(masked(model, masks), precise, inputs)
     except RuntimeError as failure:
         _require_double(masked(model, masks), inputs)
-        if _own_error(masked(model, masks), apply(extraction, result), inputs) is None:
-            raise
-        raise InputError(
-            f"the export does not run in double precision ({_first_line(failure)}); if the code "
-            f"of the model casts to a type, {_KEPT}"
-        ) from failure
+        with_types = _error_with_types(extraction, result, model, masks, inputs)
+        if with_types is None:
+            if _own_error(masked(model, masks), apply(extraction, result), inputs) is None:
+                raise
+            raise InputError(
+                f"the export does not run in double precision ({_first_line(failure)}); if the "
+                f"code of the model casts to a type, {_KEPT}"
+            ) from failure
+        error = with_types
     cause = ""
+    if error > TOLERANCE:
+        with_types = _error_with_types(extraction, result, model, masks, inputs)
+        error = error if with_types is None else min(error, with_types)
     if error > TOLERANCE:
         reference = masked(model, masks)
         if error <= _rounding(reference):
@@ -73,6 +80,28 @@ def checked(
     if own is not None:
         written.module.to(own)
     return written, error
+
+
+def _error_with_types(
+    extraction: Extraction, result: Result, model: nn.Module, masks: Masks | None, inputs: Any
+) -> float | None:
+    """The error where types that the model asks for are double in the export, too.
+
+    None if there are none, or it does not run.
+    """
+    own = _only_type(extraction)
+    if own is None or own is torch.float64:
+        return None
+    precise = masked(model, masks).double()
+    calls = calls_in_double(extraction.captured, precise, inputs)
+    if not calls:
+        return None
+    with called_as(calls):
+        module = apply(extraction, result, dtype=torch.float64)
+    try:
+        return relative_error_of(precise, module, inputs)
+    except RuntimeError:
+        return None
 
 
 def _only_type(extraction: Extraction) -> torch.dtype | None:

@@ -153,10 +153,64 @@ class Cast(Made):
         return found
 
 
+class Recurrent(nn.Module):
+    """Makes its first state of its input's type."""
+
+    def __init__(self, kind: type[nn.RNNBase]) -> None:
+        super().__init__()
+        self.middle = nn.Linear(3, 8)
+        self.recurrent = kind(8, 8, batch_first=True)
+        self.last = nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.last(self.recurrent(self.middle(x))[0][:, -1])
+        return found
+
+
+def check_in_own_types(model: nn.Module, x: torch.Tensor, wide: torch.Tensor) -> None:
+    """An export that is equal in double precision, too, where it has other types."""
+    out = ta.compact(model, x, MASKS)
+    assert out.report.error is not None
+    assert out.report.error <= TOLERANCE
+    assert {one.dtype for one in out.module.parameters()} == {torch.float32}
+    again = ta.compact(model, x, MASKS, check=False).module
+    for given in (x, wide):
+        found = out.module(given)
+        torch.testing.assert_close(found, ta.masked(model, MASKS)(given))
+        assert torch.equal(found, again(given))
+    precise = ta.compact(model.double(), x.double(), MASKS)
+    assert precise.report.error is not None
+    assert precise.report.error <= TOLERANCE
+
+
+def test_casts_to_the_type_of_the_models_weights() -> None:
+    """What is cast to the model's own type is cast to double in the check; `float()` stays."""
+    torch.manual_seed(0)
+    check_in_own_types(Cast(torch.relu).eval(), image(), image(5))
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_recurrent_networks_in_single_precision(kind: type[nn.RNNBase]) -> None:
+    """Their first state was single in the check, and refused as such."""
+    torch.manual_seed(0)
+    check_in_own_types(Recurrent(kind).eval(), torch.randn(2, 5, 3), torch.randn(7, 5, 3))
+
+
+class Branching(Made):
+    """Does something else in single precision."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        middle = self.first(x)
+        if middle.dtype is torch.float32:
+            middle = middle.double().float()
+        found: torch.Tensor = self.last(middle)
+        return found
+
+
 def test_an_export_that_does_not_run_in_double_precision() -> None:
     """Where the model does: its casts are kept as they were captured."""
     torch.manual_seed(0)
-    model = Cast(torch.relu).eval()
+    model = Branching(torch.relu).eval()
     with pytest.raises(
         rs.InputError, match=r"export does not run in double .* check=False"
     ) as told:
@@ -165,6 +219,23 @@ def test_an_export_that_does_not_run_in_double_precision() -> None:
     module = ta.compact(model, image(), MASKS, check=False).module
     torch.testing.assert_close(module(image()), ta.masked(model, MASKS)(image()))
     ta.compact(model.double(), image().double(), MASKS)
+
+
+class Rounded(Made):
+    """Casts, and makes numbers that no binary type holds."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        middle = tenths(self.first(x)).to(self.last.weight.dtype)
+        found: torch.Tensor = self.last(middle + torch.ones(8, 1, 1, dtype=x.dtype))
+        return found
+
+
+def test_types_of_the_model_excuse_nothing_else() -> None:
+    """Other rounding is still told."""
+    torch.manual_seed(0)
+    model = Rounded(torch.relu).eval()
+    with pytest.raises(ta.ExportMismatchError, match=r"own float32 they differ by 0\.0e\+00"):
+        ta.compact(model, image(), MASKS)
 
 
 def test_numbers_rounded_to_half_precision() -> None:
