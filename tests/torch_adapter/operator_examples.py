@@ -195,6 +195,18 @@ _SPECIAL: dict[str, Example] = {
     "lerp.Tensor": lambda net, x, y: aten.lerp.Tensor(x, y, net.shift),
     "addcmul.default": lambda net, x, y: aten.addcmul.default(x, y, net.shift, value=0.5),
     "addcdiv.default": lambda net, x, y: aten.addcdiv.default(x, y, positive(net.shift)),
+    "max_unpool2d.default": lambda net, x, y: aten.max_unpool2d.default(
+        aten.max_pool2d.default(y, [2, 2]),
+        aten.max_pool2d_with_indices.default(x, [2, 2])[1],
+        [SIZE, SIZE],
+    ),
+    "max_unpool3d.default": lambda net, x, y: aten.max_unpool3d.default(
+        aten.max_pool3d.default(volume(y), [1, 2, 2]),
+        aten.max_pool3d_with_indices.default(volume(x), [1, 2, 2])[1],
+        [2, SIZE, SIZE],
+        [1, 2, 2],
+        [0, 0, 0],
+    ),
     "clip.Tensor": lambda net, x, y: aten.clip.Tensor(x, None, y),
     "clamp.Tensor": lambda net, x, y: aten.clamp.Tensor(x, y, net.shift),
     "mul.Tensor": lambda net, x, y: aten.mul.Tensor(x * net.shift, y.mean((2, 3), keepdim=True)),

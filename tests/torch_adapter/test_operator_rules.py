@@ -27,7 +27,8 @@ UNMOVED = {"aten.zeros_like.default", "aten.ones_like.default", "aten.full_like.
 LOOSE = {
     "aten.copy.default", "aten.expand_as.default", "aten.copysign.Tensor", "aten.fmax.default",
     "aten.fmod.Tensor", "aten.remainder.Tensor", "aten.heaviside.default", "aten.gather.default",
-    "aten.take_along_dim.default", "aten.masked_fill.Scalar", "aten.masked_fill.Tensor",
+    "aten.take_along_dim.default", "aten.max_unpool2d.default", "aten.max_unpool3d.default",
+    "aten.masked_fill.Scalar", "aten.masked_fill.Tensor",
     "aten.where.ScalarOther", "aten.where.ScalarSelf", "aten.count_nonzero.dim_IntList",
     "three in one", "stack before", "pad the channels", "pad everything",
     "a plain value meets channels", "aten.prod.default", "aten.prod.dim_int",

@@ -11,6 +11,7 @@ from torch import fx
 from reorder_solver.torch_adapter.flow import Flow
 from reorder_solver.torch_adapter.operations import Operand, PerChannel
 from reorder_solver.torch_adapter.program import NotUnderstoodError, chosen
+from reorder_solver.torch_adapter.rules.elementwise import align
 from reorder_solver.torch_adapter.rules.table import rule
 from reorder_solver.torch_adapter.schema import bind, operator_name, schema_arguments
 
@@ -99,6 +100,17 @@ def spatial_with_indices(context: Context, node: fx.Node) -> None:
             (per_channel(context, node, source, element=number), source.flow)
             for number in range(len(node.meta["val"]))
         ]
+
+
+@rule("aten.max_unpool2d.default", "aten.max_unpool3d.default")
+def unpool(context: Context, node: fx.Node) -> Made | None:
+    """Each channel goes back to where its own indices say."""
+    bound = bind(node)
+    source = _before(context, node, 3 if "3d" in operator_name(node) else 2)
+    if source is None:
+        return None
+    aligned = align(context, node, [((name, None), bound[name]) for name in ("self", "indices")])
+    return PerChannel(node, aligned.operands, aligned.parameters), aligned.flow
 
 
 def _before(context: Context, node: fx.Node, trailing: int) -> Value | None:
