@@ -78,7 +78,6 @@ NORMS: dict[str, Norm] = {
     "rms without eps": lambda net, x: first(F.rms_norm(last(x), SHAPE, net.weight)),
     "one group": lambda net, x: F.group_norm(x, 1, net.weight, net.bias),
     "three groups": lambda net, x: F.group_norm(x, 3, net.weight, net.bias, 1e-3),
-    "as many groups": lambda net, x: F.group_norm(x, CHANNELS, net.weight, net.bias),
     "groups, native": lambda net, x: torch.native_group_norm(
         x, net.weight, net.bias, x.shape[0], CHANNELS, 25, 4, 1e-5
     )[0],
@@ -90,6 +89,11 @@ NORMS: dict[str, Norm] = {
 }  # fmt: skip
 SEPARATE: dict[str, Norm] = {
     "instance": lambda net, x: F.instance_norm(x, None, None, net.weight, net.bias),
+    "as many groups": lambda net, x: F.group_norm(x, CHANNELS, net.weight, net.bias, 1e-3),
+    "as many groups, native": lambda net, x: torch.native_group_norm(
+        x, net.weight, net.bias, x.shape[0], CHANNELS, 25, CHANNELS, 1e-5
+    )[0],
+    "as many plain groups": lambda net, x: F.group_norm(x, CHANNELS),
     "over places": lambda net, x: F.layer_norm(x, [5, 5]),
 }
 
@@ -109,6 +113,13 @@ def test_norms_are_exported_right(name: str) -> None:
             assert_needs_suffice(extraction, operation, x)
 
 
+@pytest.mark.parametrize("name", SEPARATE)
+def test_norms_of_each_channel_by_itself_pin_nothing(name: str) -> None:
+    """Groups of one channel among them, which used to stay in order."""
+    extraction = ta.extract(prepare(Normed(SEPARATE[name])), sample(2, 3, 5, 5))
+    assert {pin.reason for pin in extraction.pins} == {"model input", "model output"}
+
+
 @pytest.mark.parametrize("name", NORMS)
 def test_constant_channels_leave(name: str) -> None:
     """What is constant and not wanted behind the norm is not stored, however small the rest."""
@@ -120,7 +131,7 @@ def test_constant_channels_leave(name: str) -> None:
     extraction = assert_exports_are_right(net, sample(2, 3, 5, 5))
     stored = ta.apply(extraction, rs.Layout.identity(extraction.instance)).state_dict()
     groups = operations_of(extraction, Normalisation)[0].setting.groups
-    expected = {1: 8, 3: 9, 4: CHANNELS, CHANNELS: 8}[groups]
+    expected = {1: 8, 3: 9, 4: CHANNELS}[groups]
     if name == "rms without eps":
         expected = CHANNELS
     assert len(stored["stem.weight"]) == expected

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from reorder_solver.torch_adapter.facts import Facts
     from reorder_solver.torch_adapter.flow import IndexArray
     from reorder_solver.torch_adapter.operations import Place
-    from reorder_solver.torch_adapter.program import Constants
+    from reorder_solver.torch_adapter.program import Constants, Value
 
 
 @rule("aten.batch_norm.default")
@@ -130,21 +130,47 @@ def group_norm(context: Context, node: fx.Node) -> Made | None:
 @rule("aten.native_group_norm.default")
 def native_group_norm(context: Context, node: fx.Node) -> None:
     """The same, with statistics that nobody uses."""
-    made = _grouped(context, node, bind(node)["group"])
+    made = _grouped(context, node, bind(node)["group"], element=0)
     if made is not None:
         context.pieces[node] = [made]
 
 
-def _grouped(context: Context, node: fx.Node, groups: int) -> Made | None:
+def _grouped(
+    context: Context, node: fx.Node, groups: int, element: int | None = None
+) -> Made | None:
     bound = bind(node)
     if context.value(bound["input"]) is None:
         return None
     source = context.on_axis(bound["input"], 1)
     if groups > 1 and (source.flow.block != 1 or source.channels % groups):
         raise NotUnderstoodError("normalises groups of blocks of features")
+    if groups > 1 and groups == source.channels:
+        return _channel_by_channel(context, node, source, element)
     spatial = tuple(source.example.shape[2:])
     setting = Setting(Kind.GROUP, groups, spatial, *_names(context, bound), bound["eps"])
     return Normalisation(node, source, setting, compensate=context.compensate), source.flow
+
+
+def _channel_by_channel(
+    context: Context, node: fx.Node, source: Value, element: int | None
+) -> Made:
+    """Groups of one channel each."""
+    count = source.flow.count
+    names = ("num_groups",) if element is None else ("C", "group")
+    parameters: dict[Place, tuple[str, int]] = {
+        (argument, None): (name, 0)
+        for argument, name in zip(("weight", "bias"), _names(context, bind(node)), strict=True)
+        if name is not None
+    }
+    operation = PerChannel(
+        node,
+        [Operand(("input", None), source, np.arange(source.channels))],
+        parameters,
+        {(name, None): count for name in names},
+        settled=Unscaled(parameters, source.flow.sizes),
+        element=element,
+    )
+    return operation, source.flow
 
 
 def _names(context: Context, bound: dict[str, Any]) -> tuple[str | None, str | None]:
