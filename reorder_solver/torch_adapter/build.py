@@ -17,7 +17,7 @@ from reorder_solver.torch_adapter.operations import Adopt, Opaque, Select
 from reorder_solver.torch_adapter.program import NotUnderstoodError, Operation, Program, Value
 from reorder_solver.torch_adapter.schema import bind, operator_name
 from reorder_solver.torch_adapter.spreads import Spread, bundle
-from reorder_solver.torch_adapter.stored import Stored, stored
+from reorder_solver.torch_adapter.stored import Stored, filled, stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -202,8 +202,10 @@ class Context:
         if (argument, axis) not in self._adopted:
             flow = Flow.single(axis, self.size(argument, axis))
             written = self.program.captured.written
-            operation: Operation = stored(argument, axis, written) or Adopt(
-                argument, self.why_opaque_value(argument)
+            operation: Operation = (
+                stored(argument, axis, written)
+                or filled(argument)
+                or Adopt(argument, self.why_opaque_value(argument))
             )
             self._adopted[argument, axis] = self.new_value(
                 argument.name, operation, flow, self.example(argument)

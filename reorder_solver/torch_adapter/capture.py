@@ -25,6 +25,8 @@ from reorder_solver.torch_adapter.trainable import NormSetting, forgotten_dropou
 _ASSERTIONS = frozenset(
     {"aten._assert_tensor_metadata.default", "aten._assert_scalar.default", "_guards_fn"}
 )
+#: Operators that ask their first argument for its type and device alone.
+_FILLING = frozenset(f"aten.new_{kind}.default" for kind in ("zeros", "ones", "full", "empty"))
 #: An upper bound this high is none.
 _ANY_SIZE = 1 << 31
 _PLAIN_CONTAINERS = (tuple, list, dict, OrderedDict)
@@ -110,6 +112,7 @@ def capture(model: nn.Module, example_inputs: Any) -> Captured:
     module, graph, types = _functional(program)
     _write_sizes_out(graph)
     _sizes_from_inputs(graph)
+    _types_from_inputs(graph)
     graph.eliminate_dead_code()
     graph.lint()
     attributes = {
@@ -336,6 +339,23 @@ def _sizes_from_inputs(graph: fx.Graph) -> None:
         origin = known.get(str(node.meta.get("val")))
         if origin is not None:
             node.args = origin
+
+
+def _types_from_inputs(graph: fx.Graph) -> None:
+    """Ask the model's inputs, likewise, for the type and device of tensors that are filled."""
+    known = {
+        (node.meta["val"].dtype, node.meta["val"].device): node
+        for node in reversed(graph.nodes)
+        if node.op == "placeholder" and isinstance(node.meta.get("val"), torch.Tensor)
+    }
+    for node in graph.nodes:
+        if str(node.target) not in _FILLING or not isinstance(
+            node.args[0].meta.get("val"), torch.Tensor
+        ):
+            continue
+        like = node.args[0].meta["val"]
+        if node.args[0].op != "get_attr":
+            node.update_arg(0, known.get((like.dtype, like.device), node.args[0]))
 
 
 def _lookup(module: nn.Module, target: str) -> Any:

@@ -1,4 +1,4 @@
-"""Stored values: parameters that join a network's values, as class tokens do."""
+"""Stored values: parameters that join a network's values, as class tokens do, and plain numbers."""
 
 from __future__ import annotations
 
@@ -64,6 +64,67 @@ class Stored(Operation):
         if bind(self.node)["size"][axis] != -1:
             replaced["size", axis] = int(sequence.size)
         return emitter.call(self.node, replaced)
+
+
+class Lookup(Stored):
+    """Rows of a table: a choice of its columns is one of the result's channels."""
+
+    def lower(self, sequence: IndexArray, emitter: Emitter) -> fx.Node:
+        """The same rows of some of the columns."""
+        table = emitter.parameter(self.name, {self.axis: sequence})
+        return emitter.call(self.node, {("weight", None): table})
+
+
+class Filled(Operation):
+    """One number everywhere, as a recurrent network's first state.
+
+    Parameters
+    ----------
+    node : torch.fx.Node
+        What fills it, given its size.
+    number : float
+    """
+
+    def __init__(self, node: fx.Node, number: float) -> None:
+        self.node = node
+        self.number = number
+
+    def sources(self) -> Sequence[Source]:
+        """None."""
+        return ()
+
+    def needs(self, live: BoolArray, facts: Facts) -> list[tuple[Value, BoolArray]]:
+        """Nothing that has channels."""
+        return []
+
+    def constants(self, facts: Facts) -> Constants:
+        """The number."""
+        assert self.output is not None
+        return np.full(self.output.channels, self.number)
+
+    def lower(self, sequence: IndexArray, emitter: Emitter) -> fx.Node:
+        """As many channels as are wanted."""
+        assert self.output is not None
+        return emitter.call(self.node, {("size", self.output.flow.axis): int(sequence.size)})
+
+
+#: What fills a tensor with a number, by operator; None for a number that is given.
+_FILLERS: dict[str, float | None] = {
+    "aten.zeros.default": 0.0, "aten.ones.default": 1.0, "aten.full.default": None,
+    "aten.new_zeros.default": 0.0, "aten.new_ones.default": 1.0, "aten.new_full.default": None,
+}  # fmt: skip
+
+
+def filled(node: fx.Node) -> Filled | None:
+    """What makes a value of a tensor that is one number throughout, if it is such a tensor."""
+    example = node.meta.get("val")
+    if node.op != "call_function" or operator_name(node) not in _FILLERS:
+        return None
+    if example is None or not example.is_floating_point():
+        return None
+    number = _FILLERS[operator_name(node)]
+    given = bind(node)["fill_value"] if number is None else number
+    return Filled(node, float(given)) if isinstance(given, int | float) else None
 
 
 def stored(node: fx.Node, axis: int, written: Collection[str]) -> Stored | None:

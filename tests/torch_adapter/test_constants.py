@@ -133,6 +133,67 @@ def test_tokens_join_the_stream_in_its_order() -> None:
     assert state["stem.weight"].shape == (6, 5)
 
 
+@pytest.mark.parametrize("tied", [False, True])
+def test_words_join_the_stream_in_its_order(*, tied: bool) -> None:
+    """An embedding pins nothing, its zero columns are dropped, and a head may share its table."""
+
+    class Words(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.words, self.places = nn.Embedding(9, 8), nn.Embedding(4, 8)
+            self.norm, self.inner = nn.LayerNorm(8), nn.Linear(8, 8)
+            self.head = nn.Linear(8, 9, bias=False)
+            if tied:
+                self.head.weight = self.words.weight
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.words((x.abs() * 4).long() % 9) + self.places(torch.arange(x.shape[1]))
+            return self.head(x + self.inner(self.norm(x)))
+
+    net = prepare(Words())
+    with torch.no_grad():
+        for table in (net.words.weight, net.places.weight, net.head.weight):
+            table[:, [1, 6]] = 0
+        net.inner.weight[:, [1, 2, 6]] = 0
+        net.inner.weight[[1, 6]] = 0
+        net.inner.bias[[1, 6]] = 0
+    extraction = assert_exports_are_right(net, sample(2, 4))
+    assert {pin.reason for pin in extraction.pins} == {"model output"}, extraction.pins
+    state = ta.apply(extraction, rs.Layout.identity(extraction.instance)).state_dict()
+    tables = [name for name, table in state.items() if table.shape == (9, 6)]
+    assert len(tables) == (1 if tied else 2)
+
+
+@pytest.mark.parametrize("made", ["new_zeros", "zeros", "ones", "full", "new_full"])
+def test_first_states_pin_nothing(made: str) -> None:
+    """Numbers that fill a tensor are constants of any channels."""
+
+    class Steps(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.gate, self.head = (
+                nn.Linear(*sizes) for sizes in ((5, 8), (8, 8), (8, 3))
+            )
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.stem(x)
+            size = [x.shape[0], 8]
+            number = (0.7,) if "full" in made else ()
+            if made.startswith("new"):
+                state = getattr(x, made)(size, *number)
+            else:
+                state = getattr(torch, made)(size, *number, dtype=x.dtype)
+            for step in x.unbind(1):
+                gate = self.gate(step).sigmoid()
+                state = state * gate + (1 - gate) * step
+            return self.head(state)
+
+    net = prepare(Steps())
+    thin_out(net, np.random.default_rng(3), rows=0.3, columns=0.3)
+    extraction = assert_exports_are_right(net, sample(2, 4, 5))
+    assert {pin.reason for pin in extraction.pins} == {"model input", "model output"}
+
+
 def test_a_piece_without_entries_is_no_constant_bug() -> None:
     """Zeros of which a model takes nothing along another axis (a vision model without images)."""
 

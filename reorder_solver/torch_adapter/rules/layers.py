@@ -14,6 +14,7 @@ from reorder_solver.torch_adapter.program import NotUnderstoodError
 from reorder_solver.torch_adapter.rules.norms import Unscaled
 from reorder_solver.torch_adapter.rules.table import rule
 from reorder_solver.torch_adapter.schema import bind
+from reorder_solver.torch_adapter.stored import Lookup
 
 if TYPE_CHECKING:
     import torch
@@ -186,3 +187,15 @@ def prelu(context: Context, node: fx.Node) -> Made | None:
         parameters["weight", None] = str(bound["weight"].target), 0
     operand = Operand(("self", None), source, np.arange(source.channels))
     return PerChannel(node, [operand], parameters), source.flow
+
+
+@rule("aten.embedding.default")
+def embedding(context: Context, node: fx.Node) -> Made | None:
+    """Rows of a stored table: its columns are the channels."""
+    bound = bind(node)
+    if context.has_channels(node):
+        raise NotUnderstoodError("the indices have channels")
+    weight = context.attribute(bound["weight"])
+    axis = context.rank(node) - 1
+    operation = Lookup(node, str(bound["weight"].target), 1)
+    return operation, Flow.single(axis, int(weight.shape[1]))
