@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reorder_solver.torch_adapter.flow import is_run
+from reorder_solver.torch_adapter.mixing import Mix
 from reorder_solver.torch_adapter.operations import (
     ChannelWise,
     Concatenation,
@@ -14,9 +16,10 @@ from reorder_solver.torch_adapter.operations import (
     Select,
     resolve,
 )
+from reorder_solver.torch_adapter.stored import Stored
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from reorder_solver.torch_adapter.facts import Facts
     from reorder_solver.torch_adapter.flow import IndexArray
@@ -84,10 +87,22 @@ class Tensors:
     facts : Facts
         Only live values belong to tensors.
     fresh : set of operation
-        Concatenations whose result has an order of its own.
+        Concatenations whose result has an order of its own; layers that are not to be cut.
+    cuts : mapping of operation to set of int
+        Layers whose channels are several tensors laid end to end, and where each but the first
+        begins.
+
+    Attributes
+    ----------
+    wanted : dict of operation to set of int
+        The same, of layers whose channels meet each other otherwise.
     """
 
-    def __init__(self, facts: Facts, fresh: set[Operation]) -> None:
+    def __init__(
+        self, facts: Facts, fresh: set[Operation], cuts: Mapping[Operation, set[int]] | None = None
+    ) -> None:
+        self.wanted: dict[Operation, set[int]] = {}
+        self._cuts = cuts or {}
         self.classes: dict[int, TensorClass] = {}
         self._atoms: dict[Value, Atoms] = {}
         self._members: dict[int, list[Value]] = {}
@@ -153,15 +168,21 @@ class Tensors:
                     self._keep_order(self.atoms(source.value))
 
     def _start(self, output: Value) -> None:
-        tensor = self._count
-        self._count += 1
-        self.classes[tensor] = TensorClass(
-            np.arange(output.channels, dtype=np.float64), {tensor: output.origin}
-        )
-        self._members[tensor] = []
-        own = np.full(output.channels, tensor, dtype=np.int64)
-        zeros = np.zeros(output.channels, dtype=np.int64)
-        self._place(output, Atoms(own, np.arange(output.channels), zeros))
+        operation = output.operation
+        cuts = [] if operation in self._fresh else sorted(self._cuts.get(operation, ()))
+        if cuts:
+            self._laid[output] = {operation}
+        sizes = np.diff([0, *cuts, output.channels])
+        tensors = self._count + np.arange(sizes.size)
+        self._count += sizes.size
+        for tensor, size in zip(tensors.tolist(), sizes.tolist(), strict=True):
+            self.classes[tensor] = TensorClass(
+                np.arange(size, dtype=np.float64), {tensor: output.origin}
+            )
+            self._members[tensor] = []
+        channels = np.concatenate([np.arange(size) for size in sizes])
+        numbers = np.repeat(np.arange(sizes.size), sizes)
+        self._place(output, Atoms(np.repeat(tensors, sizes), channels, numbers))
 
     def _place(self, output: Value, atoms: Atoms) -> None:
         self._atoms[output] = atoms
@@ -230,6 +251,29 @@ class Tensors:
                 self._merge(another, tensor, theirs, mine)
             elif not np.array_equal(mine, theirs):
                 self.classes[tensor].ordered = True
+                self._want_cuts(tensor, mine, theirs)
+
+    def _want_cuts(self, tensor: int, mine: IndexArray, theirs: IndexArray) -> None:
+        """Where two sets of channels meet that one layer makes: each could be a tensor of its own.
+
+        Only for the first such meeting of a layer: once it is cut, others may be no more.
+        """
+        cut = set(self.wanted)
+        for value in self._members[tensor]:
+            operation = value.operation
+            if not isinstance(operation, Mix | Stored) or operation in self._fresh | cut:
+                continue
+            atoms = self._atoms[value]
+            for places in atoms.stretches():
+                if atoms.tensors[places[0]] != tensor:
+                    continue
+                found = [places[np.isin(atoms.channels[places], each)] for each in (mine, theirs)]
+                if any(each.size == 0 or not is_run(each) for each in found):
+                    continue
+                if np.isin(found[0], found[1]).any():
+                    continue
+                ends = {int(end) for each in found for end in (each[0], each[-1] + 1)}
+                self.wanted.setdefault(operation, set()).update(ends - {0, value.channels})
 
     def _merge(self, kept: int, gone: int, mine: IndexArray, theirs: IndexArray) -> None:
         """Make one tensor of two, in which the channels `mine` and `theirs` are the same."""
@@ -285,8 +329,17 @@ def find_tensors(facts: Facts, *, end_to_end: bool) -> Tensors:
         operation for operation in facts.program.operations if isinstance(operation, Concatenation)
     }
     fresh: set[Operation] = set() if end_to_end else set(concatenations)
+    cuts: dict[Operation, set[int]] = {}
     while True:
         try:
-            return Tensors(facts, fresh)
+            found = Tensors(facts, fresh, cuts)
         except _MismatchError as mismatch:
             fresh |= mismatch.concatenations
+            continue
+        merged = {
+            operation: cuts.get(operation, set()) | found.wanted.get(operation, set())
+            for operation in {**cuts, **found.wanted}
+        }
+        if merged == cuts:
+            return found
+        cuts = merged
