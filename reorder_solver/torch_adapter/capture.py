@@ -19,7 +19,7 @@ from reorder_solver.torch_adapter.errors import CaptureError
 from reorder_solver.torch_adapter.folding import fold, folded_from
 from reorder_solver.torch_adapter.functional import make_functional, written_argument
 from reorder_solver.torch_adapter.schema import bind
-from reorder_solver.torch_adapter.trainable import NormSetting, forgotten_dropouts, norm_settings
+from reorder_solver.torch_adapter.trainable import NormSetting, forgotten_modules, norm_settings
 
 #: Checks on sizes and types that hold for the captured graph but not once channels are dropped.
 _ASSERTIONS = frozenset(
@@ -127,7 +127,7 @@ def capture(model: nn.Module, example_inputs: Any) -> Captured:
     folded = fold(graph, attributes, written)
     if folded:
         notes.append(f"computed from parameters, now stored: {_some(sorted(folded))}")
-    forgotten = forgotten_dropouts(model, graph)
+    forgotten = forgotten_modules(model, graph)
     if forgotten:
         notes.append(f"without effect in the export's training mode: {_some(forgotten)}")
     folded |= types

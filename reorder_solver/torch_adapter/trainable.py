@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 ORIGIN = "reorder_solver_origin"
 
 _NORM_LAYERS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+_INSTANCE_NORMS = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
 _NORMS_BY_RANK: dict[int, type[nn.Module]] = {
     2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d,
 }  # fmt: skip
@@ -77,10 +78,11 @@ def norm_settings(model: nn.Module) -> dict[str, NormSetting]:
     return found
 
 
-def forgotten_dropouts(model: nn.Module, graph: fx.Graph) -> list[str]:
-    """Modules that drop something in training mode of which the captured graph knows nothing.
+def forgotten_modules(model: nn.Module, graph: fx.Graph) -> list[str]:
+    """Modules that do something in training mode of which the captured graph knows nothing.
 
-    Stochastic depth and dropout inside of attention leave no operator behind in evaluation mode.
+    Stochastic depth and dropout inside of attention leave no operator behind in evaluation mode;
+    instance norms with running statistics are captured as they are there.
     """
     known = {_dropout_name(node) for node in graph.nodes if node.op == "call_function"}
     found = []
@@ -91,7 +93,8 @@ def forgotten_dropouts(model: nn.Module, graph: fx.Graph) -> list[str]:
             share = module.dropout
         elif "drop" in kind.lower() or kind == "StochasticDepth":
             share = getattr(module, "p", getattr(module, "drop_prob", 0.0))
-        if isinstance(share, int | float) and share > 0 and name not in known:
+        tracks = isinstance(module, _INSTANCE_NORMS) and module.track_running_stats
+        if tracks or (isinstance(share, int | float) and share > 0 and name not in known):
             found.append(name)
     return found
 

@@ -167,6 +167,13 @@ class StochasticDepth(nn.Module):
         return x * (torch.rand(len(x), 1, 1, 1) >= self.p) / (1 - self.p)
 
 
+def test_instance_norms_with_running_statistics_are_noted() -> None:
+    """They stay in evaluation mode, which the report did not say."""
+    norms = [nn.InstanceNorm2d(6, track_running_stats=tracks) for tracks in (True, False)]
+    model = nn.Sequential(conv(3, 6), norms[0], conv(6, 6), norms[1], conv(6, 4)).eval()
+    assert ta.extract(model, image()).notes == ("without effect in the export's training mode: 1",)
+
+
 def test_what_training_mode_lacks_is_noted() -> None:
     """Stochastic depth leaves nothing behind; dropout does, and is not noted."""
     assert ta.extract(build(Forgotten), image()).notes == (
