@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reorder_solver.core.evaluate import evaluate
 from reorder_solver.core.instance import Role
-from reorder_solver.core.layout import Layout
 from reorder_solver.core.prices import Mode, Objective
+from reorder_solver.torch_adapter.before_after import After, Before
 from reorder_solver.torch_adapter.diagram import diagram
-from reorder_solver.torch_adapter.ledger import FREE, JOIN, SHARED, feature_bytes
+from reorder_solver.torch_adapter.ledger import FREE, JOIN, SHARED
 from reorder_solver.torch_adapter.operations import Concatenation, Opaque, Select, resolve
+from reorder_solver.torch_adapter.partial_sums import PartialSum
 from reorder_solver.torch_adapter.plan import live_operations
 from reorder_solver.torch_adapter.report import AccessRow, Report, Totals
 from reorder_solver.torch_adapter.work import layers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-    from torch import fx, nn
+    from torch import nn
 
     from reorder_solver.core.evaluate import AccessFacts
+    from reorder_solver.core.layout import Layout
     from reorder_solver.torch_adapter.apply import Rewritten
     from reorder_solver.torch_adapter.extract import Extraction
-    from reorder_solver.torch_adapter.flow import IndexArray
     from reorder_solver.torch_adapter.ledger import Step
     from reorder_solver.torch_adapter.plan import PlannedAccess
     from reorder_solver.torch_adapter.program import Operation, Value
@@ -63,7 +63,7 @@ def describe(
     error : float, optional
         Against the masked model.
     """
-    before, after = _Before(plain), _After(extraction, layout, written)
+    before, after = Before(plain), After(extraction, layout, written)
     rows = tuple(_rows(before, after))
     copied = {"naive": _bytes(plain, before.layout)}
     if upscale is not None:
@@ -109,72 +109,7 @@ def _title(name: str, export: str, before: Totals, after: Totals) -> str:
     return text
 
 
-class _Before:
-    """The naive export of the plain problem."""
-
-    def __init__(self, plain: Extraction) -> None:
-        self.layout = Layout.identity(plain.instance)
-        self.batch = plain.facts.program.captured.batch
-        facts = evaluate(plain.instance, self.layout, Objective.BYTES).accesses
-        self.reads: dict[fx.Node, AccessFacts] = {
-            planned.layer.node: facts[access_id]
-            for access_id, planned in plain.plan.planned.items()
-            if planned.layer is not None
-        }
-        sequences = plain.plan.sequences(self.layout)
-        self.concatenations: dict[fx.Node, int] = {
-            one.node: self._written(one, sequences)
-            for one in live_operations(plain.facts)
-            if isinstance(one, Concatenation)
-        }
-
-    def _written(self, one: Concatenation, sequences: Mapping[Value, IndexArray]) -> int:
-        assert one.output is not None
-        sequence = sequences[one.output]
-        if np.unique(one.owner(sequence)).size <= 1:
-            return 0
-        features = one.output.flow.count(sequence)
-        return features * feature_bytes(one.output, self.batch)
-
-
-class _After:
-    """The export described."""
-
-    def __init__(self, extraction: Extraction, layout: Layout, written: Rewritten) -> None:
-        self.extraction = extraction
-        self.written = written
-        self.facts = evaluate(extraction.instance, layout, Objective.BYTES).accesses
-        self.steps: dict[Operation, list[Step]] = defaultdict(list)
-        for step in written.steps:
-            self.steps[step.operation].append(step)
-
-    def take(self, operation: Operation, value: Value | None = None) -> list[Step]:
-        """The steps written for an operation, of one value or of all; each is given once."""
-        base = None if value is None else resolve(value)[0]
-        own = self.steps.get(operation, [])
-        found = [step for step in own if base is None or step.value is None or step.value is base]
-        self.steps[operation] = [step for step in own if step not in found]
-        return found
-
-    def computed(self) -> int:
-        """Channels of all tensors that some value stores."""
-        tensors = self.extraction.plan.tensors
-        found = np.zeros(tensors.count, dtype=np.bool_)
-        for value, sequence in self.written.sequences.items():
-            found[tensors.numbers(value)[sequence]] = True
-        return int(found.sum())
-
-    def macs(self, layer: Layer) -> int:
-        """Multiply-adds of a layer as it was written."""
-        return layer.macs(self.written.weights, self.written.sequences)
-
-    def stored(self, value: Value) -> int:
-        """Channels stored of what `value` looks at."""
-        base, index = resolve(value)
-        return int(np.isin(index, self.written.sequences.get(base, ())).sum())
-
-
-def _rows(before: _Before, after: _After) -> Iterable[AccessRow]:
+def _rows(before: Before, after: After) -> Iterable[AccessRow]:
     """Layers in order, then what only this export has, then what copies without an access."""
     plan, program = after.extraction.plan, after.extraction.facts.program
     reads = {
@@ -195,11 +130,13 @@ def _rows(before: _Before, after: _After) -> Iterable[AccessRow]:
     for operation in live_operations(after.extraction.facts):
         if isinstance(operation, Concatenation):
             yield _concatenation(before, after, operation)
+        elif isinstance(operation, PartialSum):
+            yield _sum(after, operation)
     yield from _others(after)
 
 
 def _read(
-    before: _Before, after: _After, layer: Layer, access_id: str, planned: PlannedAccess
+    before: Before, after: After, layer: Layer, access_id: str, planned: PlannedAccess
 ) -> AccessRow:
     operation, facts = planned.operation, after.facts[access_id]
     assert operation is not None
@@ -224,7 +161,7 @@ def _read(
     )
 
 
-def _unread(after: _After, layer: Layer) -> AccessRow:
+def _unread(after: After, layer: Layer) -> AccessRow:
     """A layer without an access: removed, or it handles channels one by one or as they were."""
     macs = after.macs(layer)
     steps = after.take(layer.operation)
@@ -266,7 +203,7 @@ def _plain_mode(facts: AccessFacts) -> str:
     return (Mode.VIEW if facts.runs <= 1 else Mode.GATHER).value
 
 
-def _copy(after: _After, access_id: str, planned: PlannedAccess) -> AccessRow:
+def _copy(after: After, access_id: str, planned: PlannedAccess) -> AccessRow:
     operation = planned.operation
     assert operation is not None
     assert operation.output is not None
@@ -288,7 +225,7 @@ def _copy(after: _After, access_id: str, planned: PlannedAccess) -> AccessRow:
     )
 
 
-def _step(after: _After, access_id: str, planned: PlannedAccess) -> AccessRow:
+def _step(after: After, access_id: str, planned: PlannedAccess) -> AccessRow:
     """Channels may leave between two values."""
     operation, facts = planned.operation, after.facts[access_id]
     assert operation is not None
@@ -313,7 +250,7 @@ def _step(after: _After, access_id: str, planned: PlannedAccess) -> AccessRow:
     )
 
 
-def _concatenation(before: _Before, after: _After, operation: Concatenation) -> AccessRow:
+def _concatenation(before: Before, after: After, operation: Concatenation) -> AccessRow:
     output = operation.output
     assert output is not None
     steps = after.take(operation)
@@ -336,7 +273,28 @@ def _concatenation(before: _Before, after: _After, operation: Concatenation) -> 
     )
 
 
-def _others(after: _After) -> Iterable[AccessRow]:
+def _sum(after: After, operation: PartialSum) -> AccessRow:
+    """A sum that one operand adds only some channels to."""
+    output, written = operation.output, operation.written
+    assert output is not None
+    steps = after.take(operation)
+    stored = after.stored(output)
+    return AccessRow(
+        id=operation_name(operation),
+        kind="sum",
+        was=None,
+        bytes_before=0,
+        mode="partial",
+        place="",
+        wanted=int(np.isin(after.written.sequences[output], written).sum()),
+        channels=output.channels,
+        stored=stored,
+        runs=1,
+        bytes=sum(step.bytes for step in steps),
+    )
+
+
+def _others(after: After) -> Iterable[AccessRow]:
     """Copies that no access stands for: operators that want channels in their own order."""
     for operation, steps in after.steps.items():
         size = sum(step.bytes for step in steps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,6 +11,7 @@ from reorder_solver.torch_adapter.build import build
 from reorder_solver.torch_adapter.capture import capture
 from reorder_solver.torch_adapter.facts import Facts
 from reorder_solver.torch_adapter.masks import masked_with_kept
+from reorder_solver.torch_adapter.partial_sums import insert_partial_sums
 from reorder_solver.torch_adapter.plain_plan import PlainPlan
 from reorder_solver.torch_adapter.rules import RULES
 from reorder_solver.torch_adapter.share import insert_copies
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from reorder_solver.torch_adapter.flow import BoolArray
     from reorder_solver.torch_adapter.joining import JoinCosts
     from reorder_solver.torch_adapter.masks import DeclaredMasks, Masks
+    from reorder_solver.torch_adapter.partial_sums import PartialOperand
     from reorder_solver.torch_adapter.plan import Pin, Plan
     from reorder_solver.torch_adapter.program import Value
     from reorder_solver.torch_adapter.share import SharedCopy
@@ -55,6 +57,8 @@ class Extraction:
     usage : Usage or None
         How the export is going to be called, if that is known: then it uses the kernels that are
         fastest there.
+    sums : tuple of PartialOperand
+        The operands that sums do not have whole.
     """
 
     instance: Instance
@@ -67,6 +71,7 @@ class Extraction:
     plan: Plan
     joins: JoinCosts
     usage: Usage | None = None
+    sums: tuple[PartialOperand, ...] = ()
 
     def __repr__(self) -> str:
         size = f"{len(self.instance.tensors)} tensors, {len(self.instance.accesses)} accesses"
@@ -80,19 +85,34 @@ class Extraction:
         return next((one.device for one in tensors), torch.device("cpu"))
 
     def transformed(
-        self, transformations: Transformations | None, usage: Usage | None = None
+        self,
+        transformations: Transformations | None,
+        usage: Usage | None = None,
+        sums: Sequence[PartialOperand] = (),
     ) -> Extraction:
-        """The problem that the same model poses with other transformations allowed."""
-        return _planned(self.name, self.captured, self.declared, self.facts, transformations, usage)
+        """The problem that the same model poses with other transformations allowed.
+
+        `sums` are operands that sums are not to have whole.
+        """
+        facts = self._facts((), sums) if sums else self.facts
+        found = _planned(self.name, self.captured, self.declared, facts, transformations, usage)
+        return replace(found, sums=tuple(sums))
 
     def with_copies(
         self, copies: Sequence[SharedCopy], transformations: Transformations
     ) -> Extraction:
         """The problem with copies that several readers share."""
+        facts = self._facts(copies, self.sums)
+        found = _planned(
+            self.name, self.captured, self.declared, facts, transformations, self.usage
+        )
+        return replace(found, sums=self.sums)
+
+    def _facts(self, copies: Sequence[SharedCopy], sums: Sequence[PartialOperand]) -> Facts:
         program = build(self.captured, RULES, self.declared.inputs)
+        insert_partial_sums(program, sums)
         insert_copies(program, copies)
-        facts = Facts(program, self.captured.attributes)
-        return _planned(self.name, self.captured, self.declared, facts, transformations, self.usage)
+        return Facts(program, self.captured.attributes)
 
 
 def extract(

@@ -17,7 +17,7 @@ _FRESH = frozenset(
         "aten.conv1d.default", "aten.conv2d.default", "aten.conv3d.default",
         "aten.conv1d.padding", "aten.conv2d.padding", "aten.conv3d.padding",
         "aten.linear.default", "aten.batch_norm.default", "index_select", "aten.add.Tensor",
-        "aten.mul.Tensor", "aten.sub.Tensor",
+        "aten.mul.Tensor", "aten.sub.Tensor", "aten.index_add.default",
     }
 )  # fmt: skip
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import fx
 
+from reorder_solver.torch_adapter.functional import IN_PLACE
 from reorder_solver.torch_adapter.hidden import is_multiplied, product
 from reorder_solver.torch_adapter.in_place import FRESH
-from reorder_solver.torch_adapter.kernels import gather_rows
+from reorder_solver.torch_adapter.kernels import add_rows, gather_rows
 from reorder_solver.torch_adapter.schema import operator_name
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class KernelWriter:
-    """Writes gathers and products into a graph.
+    """Writes gathers, partial sums and products into a graph.
 
     Parameters
     ----------
@@ -46,6 +47,36 @@ class KernelWriter:
         found: fx.Node = gather_rows(value, axis, self._proxy(index), inner).node
         found.meta[FRESH] = True
         return found
+
+    def add_some(
+        self,
+        made: fx.Node,
+        axis: int,
+        index: fx.Node,
+        more: fx.Node,
+        example: torch.Tensor,
+        *,
+        in_place: bool,
+    ) -> fx.Node:
+        """Add to some features of a node on one of its axes.
+
+        With `in_place`, the node's memory may be written to, for nothing else looks at it.
+        """
+        is_image = example.ndim == 4 and axis == 1
+        if is_image and self._has_rows(made, axis, example):
+            value = self._proxy(made)
+            inner: Any = [value.size(other) for other in range(1, example.ndim) if other != axis]
+            places, others = self._proxy(index), self._proxy(more)
+            added: fx.Node = add_rows(value, axis, places, others, inner, in_place=in_place).node
+            added.meta[FRESH] = True
+            return added
+        operator = torch.ops.aten.index_add_ if in_place else torch.ops.aten.index_add
+        added = self._graph.call_function(operator.default, (made, axis, index, more))
+        if in_place:
+            added.meta[FRESH] = True
+        else:
+            added.meta[IN_PLACE] = torch.ops.aten.index_add_.default
+        return added
 
     def _has_rows(self, made: fx.Node, axis: int, example: torch.Tensor) -> bool:
         """Whether channels are innermost in memory, and there are several axes around them."""

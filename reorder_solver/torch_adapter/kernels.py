@@ -1,4 +1,4 @@
-"""Kernels: faster ways to gather channels and to read slices of them.
+"""Kernels: faster ways to gather channels, to add to some, and to read slices of them.
 
 The functions are written for tensors, and for ``torch.fx`` proxies that stand for tensors, so that
 what is measured is what is exported.
@@ -39,6 +39,39 @@ def gather_rows(value: Any, axis: int, index: Any, inner: Sequence[int]) -> Any:
     moved = value if axis == last else value.movedim(axis, -1)
     chosen = moved.flatten(0, last - 1).index_select(1, index).unflatten(0, (-1, *inner))
     return chosen if axis == last else chosen.movedim(-1, axis)
+
+
+def add_rows(
+    value: Any, axis: int, index: Any, more: Any, inner: Sequence[int], *, in_place: bool = False
+) -> Any:
+    """Add to some features on the axis that is innermost in memory, as columns of a matrix.
+
+    PyTorch's own sum at an index goes feature by feature, and where channels are innermost only by
+    their strides, every one of these sums is as slow as a copy of the whole.
+
+    Parameters
+    ----------
+    value : torch.Tensor
+    axis : int
+        Any but the last.
+    index : torch.Tensor of int64
+    more : torch.Tensor
+        As `value`, with only the features of `index`.
+    inner : sequence of int
+        Sizes of the axes other than the first and `axis`.
+    in_place : bool
+        `value` may be written to.
+
+    Returns
+    -------
+    torch.Tensor
+        ``value.index_add(axis, index, more)``, with `axis` innermost in memory.
+    """
+    last = len(inner) + 1
+    rows = value.movedim(axis, -1).flatten(0, last - 1)
+    columns = more.movedim(axis, -1).flatten(0, last - 1)
+    added = (rows.index_add_ if in_place else rows.index_add)(1, index, columns)
+    return added.unflatten(0, (-1, *inner)).movedim(-1, axis)
 
 
 def multiply_slice(

@@ -12,7 +12,12 @@ import torch
 from reorder_solver.core.prices import Objective
 from reorder_solver.core.result import StopReason
 from reorder_solver.solve import solve
-from reorder_solver.torch_adapter.pricing import with_faster_kernels, with_prices
+from reorder_solver.torch_adapter.partial_sums import partial_operands
+from reorder_solver.torch_adapter.pricing import (
+    with_faster_kernels,
+    with_prices,
+    worthwhile_sums,
+)
 from reorder_solver.torch_adapter.share import shared_copies, written_bytes
 from reorder_solver.torch_adapter.usage import usage_of
 
@@ -21,7 +26,9 @@ if TYPE_CHECKING:
 
     from reorder_solver.core.result import Result
     from reorder_solver.torch_adapter.extract import Extraction
+    from reorder_solver.torch_adapter.partial_sums import PartialOperand
     from reorder_solver.torch_adapter.transformed_plan import Transformations
+    from reorder_solver.torch_adapter.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,8 @@ def best_transformed(
     usage = usage_of(example_inputs, multiply=allowed.multiply, late=allowed.late and not is_timed)
     if is_timed:
         usage = with_faster_kernels(plain, usage, threads=torch.get_num_threads())
-    extraction = settings.priced(plain.transformed(allowed, usage), example_inputs)
+    sums = _sums(plain, usage, is_timed=is_timed) if allowed.sums else []
+    extraction = settings.priced(plain.transformed(allowed, usage, sums), example_inputs)
     result = settings.solve(extraction)
     if not allowed.share or not result.cost:
         return extraction, result
@@ -111,6 +119,13 @@ def best_transformed(
     if _total(shared, rival, settings) < _total(extraction, result, settings):
         return shared, rival
     return extraction, result
+
+
+def _sums(plain: Extraction, usage: Usage, *, is_timed: bool) -> list[PartialOperand]:
+    """The operands that sums are not to have whole: where that saves time, or copies nothing."""
+    if is_timed:
+        return worthwhile_sums(plain, usage, threads=torch.get_num_threads())
+    return [one for one in partial_operands(plain.facts) if one.copies_nothing]
 
 
 def _total(extraction: Extraction, result: Result, settings: SolverSettings) -> float:

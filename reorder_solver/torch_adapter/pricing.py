@@ -14,13 +14,20 @@ from reorder_solver.core.prices import PriceList
 from reorder_solver.torch_adapter.joining import JoinCosts
 from reorder_solver.torch_adapter.mixing import Mix
 from reorder_solver.torch_adapter.operations import ChannelWise, Concatenation
-from reorder_solver.torch_adapter.prices import calibrate_sites, sites_of, slower_products
+from reorder_solver.torch_adapter.partial_sums import partial_operands
+from reorder_solver.torch_adapter.prices import (
+    calibrate_sites,
+    sites_of,
+    slower_products,
+    slower_sums,
+)
 from reorder_solver.torch_adapter.sizes import elements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reorder_solver.torch_adapter.extract import Extraction
+    from reorder_solver.torch_adapter.partial_sums import PartialOperand
     from reorder_solver.torch_adapter.plan import PlannedAccess
     from reorder_solver.torch_adapter.prices import TimingCache
     from reorder_solver.torch_adapter.program import Operation, Value
@@ -127,6 +134,54 @@ def with_faster_kernels(
         if is_slower and isinstance(layer, Mix)
     }
     return replace(usage, convolved=frozenset(convolved))
+
+
+def worthwhile_sums(
+    extraction: Extraction,
+    usage: Usage,
+    *,
+    threads: int = 1,
+    budget_s: float = 20.0,
+    cache: TimingCache | None = None,
+) -> list[PartialOperand]:
+    """The operands that sums had better not have whole, since that saves time.
+
+    Parameters
+    ----------
+    extraction : Extraction
+        With an access for each read of a layer.
+    usage : Usage
+    threads : int
+        Of PyTorch within operators.
+    budget_s : float
+        Seconds for measurements.
+    cache : TimingCache, optional
+        Where times are looked up and kept.
+    """
+    found = partial_operands(extraction.facts)
+    if not found:
+        return []
+    sites = sites_of(
+        extraction,
+        batch=usage.batch,
+        memory_format=usage.memory_format,
+        threads=threads,
+        multiply=usage.multiply,
+        convolved=usage.convolved,
+    )
+    by_layer = {
+        planned.layer.node: sites[access_id]
+        for access_id, planned in extraction.plan.planned.items()
+        if planned.layer is not None
+    }
+    timed = [
+        (one, replace(by_layer[one.layer], out_channels=one.rows))
+        for one in found
+        if one.kept and by_layer[one.layer].has_operator
+    ]
+    slower = slower_sums([(site, one.kept) for one, site in timed], budget_s, cache)
+    saving = [one for (one, _), is_slower in zip(timed, slower, strict=True) if not is_slower]
+    return [one for one in found if not one.kept] + saving
 
 
 class _Work:

@@ -28,6 +28,7 @@ class AccessRow:
     kind : str
         ``layer``: what a convolution or linear layer reads. ``concatenation``: one of the model.
         ``copy``: a copy that several readers share. ``step``: a place where channels may leave.
+        ``sum``: one that an operand adds only some channels to.
         ``operator``: a choice of channels that any other operator takes.
     was : str or None
         In the original order, with channels chosen right before what reads them: ``view``,
@@ -37,7 +38,8 @@ class AccessRow:
     mode : str
         ``view``, ``gather``, ``cat``, ``cover`` or ``split``; ``free`` (a slice where a copy would
         be needed, of the export ``oracle``); ``shared`` (a copy made for another reader, in the
-        same order); ``copy``; ``leave`` or ``stay`` (channels do or do not leave); ``removed``.
+        same order); ``copy``; ``leave`` or ``stay`` (channels do or do not leave); ``partial``
+        (of a sum); ``removed``.
     place : str
         Where the choice is made, if not where the channels are read.
     wanted, channels : int

@@ -62,6 +62,9 @@ class Transformations:
     late : bool
         Let operators without weights that would copy a slice of channels, such as pools, handle
         all that is stored instead, unless the objective is ``latency``.
+    sums : bool
+        Let a sum do without those channels of an operand that are constant, so that the layer
+        that writes the operand need not compute them.
     """
 
     hoist: bool = True
@@ -70,6 +73,7 @@ class Transformations:
     share: bool = True
     multiply: bool = True
     late: bool = True
+    sums: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)

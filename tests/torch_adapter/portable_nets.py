@@ -1,4 +1,4 @@
-"""Three networks with masks whose exports have, together, everything an export can be made of."""
+"""Four networks with masks whose exports have, together, everything an export can be made of."""
 
 from __future__ import annotations
 
@@ -78,6 +78,25 @@ class Stream(nn.Module):
         return self.head(self.norms[1](x).mean(1))
 
 
+class Sums(nn.Module):
+    """Branches that leave channels of a sum alone, or add constants to them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = conv(3, 12, 3)
+        self.writes = nn.ModuleList(conv(12, 12, kernel) for kernel in (3, 1, 1))
+        self.norm = nn.BatchNorm2d(12)
+        self.drop = nn.Dropout2d(0.1)
+        self.head = conv(12, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        x = self.norm(self.writes[0](x)) + x
+        x = x + self.drop(self.writes[1](F.relu(x)))
+        x = F.relu(x + self.writes[2](x))
+        return self.head(x).mean((2, 3))
+
+
 def _kept(size: int, dropped: Sequence[int]) -> Any:
     return ~np.isin(np.arange(size), dropped)
 
@@ -97,6 +116,12 @@ MASKS: dict[type[nn.Module], dict[str, dict[str, Any]]] = {
         "squeeze": {"input": _kept(12, [2, 3, 7])},
         "project": {"input": _kept(12, [0, 1, 5, 9])},
         "head": {"input": _kept(12, [2, 6, 7, 8])},
+    },
+    Sums: {
+        "writes.0": {"output": _kept(12, [1, 2, 5, 7, 11])},
+        "writes.1": {"output": _kept(12, [0, 5, 6, 10]), "input": _kept(12, [3, 4])},
+        "writes.2": {"output": _kept(12, range(12))},
+        "head": {"input": _kept(12, [2, 9])},
     },
     Stream: {
         "patch": {"output": _kept(12, [0, 5, 7])},

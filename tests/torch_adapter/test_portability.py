@@ -11,9 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+<<<<<<< HEAD
 import torch.nn.functional as F
 from adapter_nets import TOLERANCE, build, image
 from portable_nets import MASKS, Branches, Groups, Portable, Stream, portable
+=======
+from adapter_nets import build, image
+from portable_nets import MASKS, Branches, Groups, Portable, Stream, Sums, portable
+>>>>>>> 33a4c99 (Partial sums: layers behind whose pruned outputs a sum stands compute only what varies)
 from torch import nn
 
 from reorder_solver import torch_adapter as ta
@@ -26,6 +31,7 @@ DYNAMIC = ({0: torch.export.Dim.DYNAMIC},)
 EVERY: list[tuple[Any, ...]] = [(net, export) for net in MASKS for export in ("optimal", "naive")]
 # Copies are shared where slices are free; channels last have kernels of their own.
 EVERY += [(Branches, "optimal", 1), (Branches, "optimal", 2, torch.channels_last)]
+EVERY += [(Sums, "optimal", 2, torch.channels_last)]
 IDS = ["-".join((key[0].__name__, *map(str, key[1:]))) for key in EVERY]
 
 cached = functools.cache(portable)
@@ -77,6 +83,10 @@ def test_the_networks_have_what_exports_are_made_of() -> None:
     assert groupings == [3, 12]
     assert "aten.silu_.default" in called
     assert torch.index_select in [node.target for node in groups.graph.nodes]
+    added = [str(node.target) for node in cached(Sums, "optimal").module.graph.nodes]
+    assert added.count("aten.index_add_.default") == 1
+    last = cached(Sums, "optimal", 2, torch.channels_last).module
+    assert [node.target for node in last.graph.nodes].count("index_add_") == 1
     # Norms over 12 features of which 9 are stored.
     state = stream.state_dict()
     assert [len(state[name]) for name in ("patch.weight", "norms.0.weight")] == [9, 9]

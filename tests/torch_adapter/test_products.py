@@ -13,7 +13,7 @@ from torch import nn
 from reorder_solver import torch_adapter as ta
 from reorder_solver.torch_adapter import optimise, prices, pricing
 from reorder_solver.torch_adapter.hidden import copied_share
-from reorder_solver.torch_adapter.prices import AccessSite, TimingCache, products, slower_products
+from reorder_solver.torch_adapter.prices import AccessSite, TimingCache, contest, slower_products
 from reorder_solver.torch_adapter.pricing import with_faster_kernels
 from reorder_solver.torch_adapter.usage import Usage
 
@@ -38,7 +38,7 @@ def test_measured_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """And kept apart from what prices are made from."""
     path = tmp_path / "timings.json"
     (first,) = slower_products([SITE], 0.0, TimingCache(path))
-    monkeypatch.setattr(products, "timed_in_turn", None)
+    monkeypatch.setattr(contest, "timed_in_turn", None)
     assert slower_products([SITE, SITE], 0.0, TimingCache(path)) == [first, first]
     assert slower_products([], 0.0, TimingCache(path)) == []
     assert TimingCache(path).get(SITE.rounded()) is None
@@ -50,7 +50,7 @@ def test_a_product_must_save_time(
 ) -> None:
     """More than its calls cost within a network."""
     times = np.array([[product, 100_000.0], [product + 5e4, 100_500.0]])
-    monkeypatch.setattr(products, "timed_in_turn", lambda *_, **__: times)
+    monkeypatch.setattr(contest, "timed_in_turn", lambda *_, **__: times)
     assert slower_products([SITE], cache=TimingCache(None)) == [slower]
 
 

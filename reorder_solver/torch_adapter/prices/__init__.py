@@ -16,6 +16,7 @@ from reorder_solver.torch_adapter.prices.fit import Fit, fit_prices
 from reorder_solver.torch_adapter.prices.measure import Sample, measure
 from reorder_solver.torch_adapter.prices.products import slower_products
 from reorder_solver.torch_adapter.prices.site import AccessSite
+from reorder_solver.torch_adapter.prices.sums import slower_sums
 from reorder_solver.torch_adapter.prices.variants import Point
 
 __all__ = [
@@ -36,4 +37,5 @@ __all__ = [
     "price_sites",
     "sites_of",
     "slower_products",
+    "slower_sums",
 ]

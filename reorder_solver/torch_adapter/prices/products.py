@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import torch
-
-from reorder_solver.torch_adapter.prices.cache import TimingCache, default_path
-from reorder_solver.torch_adapter.prices.measure import Sample, raising_input_errors
+from reorder_solver.torch_adapter.prices.contest import (
+    LEAST_GAIN,
+    least_times,
+    measured_once,
+    ready_to_time,
+)
+from reorder_solver.torch_adapter.prices.measure import Sample
 from reorder_solver.torch_adapter.prices.variants import Workbench, view_of
-from reorder_solver.torch_adapter.timing import steady_clock, threads_set_to, timed_in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from reorder_solver.torch_adapter.prices.cache import TimingCache
     from reorder_solver.torch_adapter.prices.site import AccessSite
 
-_ROUNDS = 30
-_LEAST_ROUNDS = 4
-#: Nanoseconds that a product must save at least: between other operators, its several calls cost
-#: more than they do when nothing else is run.
-_LEAST_GAIN = 10_000
 #: Of the cache, beside what prices are made from.
 _CACHED = "product"
 
@@ -46,36 +43,17 @@ def slower_products(
     list of bool
         One per site.
     """
-    cache = TimingCache(default_path()) if cache is None else cache
-    kinds = dict.fromkeys(site.rounded() for site in sites)
-    found = {kind: cache.get(kind, _CACHED) for kind in kinds}
-    known = {kind: samples for kind, samples in found.items() if samples}
-    missing = [kind for kind in kinds if kind not in known]
-    begin = time.perf_counter()
-    new: dict[AccessSite, list[Sample]] = {}
-    try:
-        for number, kind in enumerate(missing):
-            left = max(0.0, budget_s - (time.perf_counter() - begin))
-            new[kind] = [_measured(kind, left / (len(missing) - number))]
-    finally:
-        cache.put(new, _CACHED)
-    known |= new
-    return [known[site.rounded()][0].ns > 0 for site in sites]
+    kinds = [(site.rounded(), _CACHED) for site in sites]
+    return [excess > 0 for excess in measured_once(kinds, _measured, budget_s, cache)]
 
 
-def _measured(site: AccessSite, budget_s: float) -> Sample:
+def _measured(site: AccessSite, what: str, budget_s: float) -> Sample:
     """How much longer the product takes than it may, in turn with the convolution."""
+    del what
     point = view_of(site.channels)
-    device = torch.device(site.device)
-    with threads_set_to(site.threads), torch.inference_mode(), raising_input_errors(site):
+    with ready_to_time(site):
         benches = [Workbench(site), Workbench(replace(site, multiplied=False))]
-        times = timed_in_turn(
-            [bench.serving(point) for bench in benches],
-            _ROUNDS,
-            clock=steady_clock(site.threads, device),
-            device=device,
-            budget_s=budget_s,
-            least_rounds=_LEAST_ROUNDS,
+        product, convolution = least_times(
+            site, [bench.serving(point) for bench in benches], budget_s
         )
-    product, convolution = times.min(axis=0).tolist()
-    return Sample(point, product + _LEAST_GAIN - convolution)
+    return Sample(point, product + LEAST_GAIN - convolution)

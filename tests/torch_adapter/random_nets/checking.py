@@ -20,6 +20,7 @@ from random_nets.program import Program, build, sample
 from reorder_solver import torch_adapter as ta
 from reorder_solver.torch_adapter.joining import JoinCosts
 from reorder_solver.torch_adapter.optimise import SolverSettings, best_transformed
+from reorder_solver.torch_adapter.partial_sums import partial_operands
 from reorder_solver.torch_adapter.usage import usage_of
 
 if TYPE_CHECKING:
@@ -218,8 +219,10 @@ def _solved(
         settings = SolverSettings("bytes", _LIMIT, seed, 1)
         return best_transformed(plain, everything, settings, inputs)
     transformed = export.startswith("transformed") or export == "priced"
+    # What the objective bytes would not do, since a sum that is not in place copies.
+    sums = partial_operands(plain.facts) if seed // 8 % 4 else ()
     usage = (None, usage_of(inputs, late=bool(seed // 4 % 2)))[seed // 2 % 2]
-    problem = plain.transformed(everything, usage) if transformed else plain
+    problem = plain.transformed(everything, usage, sums) if transformed else plain
     if export.endswith("random"):
         return problem, _random_layout(problem.instance, seed)
     if export == "priced":
