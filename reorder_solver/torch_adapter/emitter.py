@@ -271,6 +271,10 @@ class Emitter:
         """Call an operator that the captured graph does not have."""
         return self.graph.call_function(target, args)
 
+    def method(self, name: str, *args: Any) -> fx.Node:
+        """Call a method of a tensor that the captured graph does not call."""
+        return self.graph.call_method(name, args)
+
     def buffer(self, name: str, numbers: torch.Tensor) -> fx.Node:
         """Numbers that the model did not store, in the type of what it did."""
         free = self._free_name(name)

@@ -121,7 +121,8 @@ class PartialSum(PerChannel):
         places[partial.index[sequence][there]] = there
         stored = emitter.stored(partial.value)
         channels = stored[places[stored] >= 0]
-        read = emitter.get(partial.value, channels)
+        # As it is, but where types are chosen at run time: then the operands may differ in it.
+        read = emitter.method("type_as", emitter.get(partial.value, channels), made)
         index = emitter.indices(flow.take(sequence).features(places[channels]))
         return emitter.kernels.add_some(
             made, flow.axis, index, read, self.output.example, in_place=bool(shift.any())
@@ -134,6 +135,9 @@ def partial_operands(facts: Facts) -> list[PartialOperand]:
     Only operands that a convolution or linear layer writes for this sum alone, with nothing in
     between that looks at several channels: then the layer has fewer rows.
     """
+    if len(types := _types(facts)) != 1:
+        # The constants would have to be of the right one.
+        return []
     operations = live_operations(facts)
     readers = Counter(
         base
@@ -142,7 +146,7 @@ def partial_operands(facts: Facts) -> list[PartialOperand]:
     )
     found: list[PartialOperand] = []
     for operation in operations:
-        if type(operation) is not PerChannel or not _is_plain_sum(operation):
+        if type(operation) is not PerChannel or not _is_plain_sum(operation, types):
             continue
         candidates = [
             one
@@ -154,8 +158,16 @@ def partial_operands(facts: Facts) -> list[PartialOperand]:
     return found
 
 
-def _is_plain_sum(operation: PerChannel) -> bool:
-    """True for the sum of two values of one shape and type."""
+def _types(facts: Facts) -> set[torch.dtype]:
+    """The types of the numbers that a model stores."""
+    stored = facts.program.captured.attributes.values()
+    return {
+        one.dtype for one in stored if isinstance(one, torch.Tensor) and one.is_floating_point()
+    }
+
+
+def _is_plain_sum(operation: PerChannel, types: set[torch.dtype]) -> bool:
+    """True for the sum of two values of one shape, which have the type of what is stored."""
     node, output = operation.node, operation.output
     if operator_name(node) != "aten.add.Tensor" or bind(node)["alpha"] != 1:
         return False
@@ -164,7 +176,7 @@ def _is_plain_sum(operation: PerChannel) -> bool:
     assert output is not None
     return all(
         operand.index is not None
-        and operand.value.example.dtype == output.example.dtype
+        and {operand.value.example.dtype, output.example.dtype} == types
         and operand.value.example.ndim == output.example.ndim
         and elements(operand.value.example) == elements(output.example)
         for operand in operation.operands

@@ -261,6 +261,48 @@ def test_sums_are_measured_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert again == [*first, first[0]]
 
 
+@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("form", FORMATS)
+def test_partial_sums_under_autocast(name: str, form: str) -> None:
+    """Where operands may have different types."""
+    model = built(name)
+    masks = masks_for(model, 2)
+    extraction, found = operands(model, masks)
+    inputs = image(2).contiguous(memory_format=FORMATS[form])
+    problem = extraction.transformed(ta.Transformations(), usage_of(inputs), found)
+    layout = rs.solve(problem.instance, "bytes").layout
+    assert layout is not None
+    module, reference = ta.apply(problem, layout), ta.masked(model, masks)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        out = module(inputs)
+        expected = reference(inputs)
+    assert out.dtype == expected.dtype
+    error = (out - expected).abs().max() / expected.abs().max()
+    assert error < 5e-2
+
+
+class Mixed(nn.Module):
+    """Weights of two types."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = conv(3, 16)
+        self.writes = nn.ModuleList([conv(16, 16, bias=False)])
+        self.head = conv(16, 4).half()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        x = x + self.writes[0](x)
+        return self.head(x.half())
+
+
+def test_weights_of_two_types() -> None:
+    """Then sums stay whole."""
+    model = build(Mixed)
+    _, found = operands(model, masks_for(model, 0))
+    assert found == []
+
+
 class Refused(nn.Module):
     """Sums that keep both operands whole."""
 
