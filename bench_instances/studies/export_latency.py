@@ -2,10 +2,11 @@
 
     python bench_instances/studies/export_latency.py --results latency.jsonl
 
-For each network and share of pruned input channels, all exports are built and then timed in turn
-on the same inputs, for each batch size and number of threads. Every network has a process and a
-time budget of its own. Rows go to a file as they come: a run that was interrupted goes on where it
-stopped. Exports that this version does not offer are left out. Exit code 1 if something failed.
+For each network and share of pruned channels (of the layers' inputs, unless told otherwise), all
+exports are built and then timed in turn on the same inputs, for each batch size and number of
+threads. Every network has a process and a time budget of its own. Rows go to a file as they come: a
+run that was interrupted goes on where it stopped. Exports that this version does not offer are left
+out. Exit code 1 if something failed.
 """
 
 from __future__ import annotations
@@ -49,7 +50,16 @@ _COPIERS = (ORIGINAL, *EXPORTS)
 _INPUT_SIZES = {"inception_v3": 299}
 #: What tells rows apart.
 _KEY = ("model", "amount", "batch", "threads", "settings")
-_SETTINGS = ("objective", "score", "seed", "time_limit", "channels_last", "input_size", "clock")
+SETTINGS = (
+    "objective",
+    "score",
+    "side",
+    "seed",
+    "time_limit",
+    "channels_last",
+    "input_size",
+    "clock",
+)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -65,6 +75,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--objective", default="bytes")
     parser.add_argument("--score", default="l2", help="what channels are pruned by")
+    parser.add_argument("--side", default="input", choices=("input", "output", "mixed"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--time-limit", type=float, default=10.0, help="of the solver, per export")
     parser.add_argument("--input-size", type=int, help="default: as the network was made for")
@@ -99,7 +110,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def planned(arguments: argparse.Namespace) -> Iterator[Row]:
     """One job per model and amount."""
-    settings = {name: getattr(arguments, name) for name in _SETTINGS}
+    settings = {name: getattr(arguments, name) for name in SETTINGS}
     settings["exports"] = list(arguments.export or EXPORTS)
     pairs = list(itertools.product(arguments.batch or (1, 8), arguments.threads or (1, 2)))
     for model in arguments.models or MODELS:
@@ -193,8 +204,13 @@ class Network:
         self.model = ta.load_model(name if ":" in name else f"torchvision:{name}", settings["seed"])
         inputs = example_inputs(job, 2)
         ta.calibrate(self.model, inputs)
-        self.masks = ta.prune_inputs(
-            self.model, inputs, score=settings["score"], amount=job["amount"], seed=settings["seed"]
+        self.masks = ta.prune(
+            self.model,
+            inputs,
+            settings["score"],
+            job["amount"],
+            settings["seed"],
+            side=settings["side"],
         )
         self.plain = ta.extract(self.model, inputs, self.masks)
         self.joint = None

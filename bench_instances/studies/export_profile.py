@@ -74,6 +74,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--objective", default="latency")
     parser.add_argument("--score", default="l2")
+    parser.add_argument("--side", default="input", choices=("input", "output", "mixed"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--time-limit", type=float, default=10.0, help="of the solver, per export")
     parser.add_argument("--input-size", type=int)
@@ -82,7 +83,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     settings = {
         name: getattr(arguments, name)
-        for name in ("objective", "score", "seed", "time_limit", "input_size", "channels_last")
+        for name in export_latency.SETTINGS
+        if name in vars(arguments)
     }
     rows: list[Row] = []
     for model in arguments.models:

@@ -120,7 +120,7 @@ def test_profile_adds_up(study: Any, capsys: Any) -> None:
     assert profile.main([*small, "--batch", "2", "--channels-last"]) == 0
     assert capsys.readouterr().out.count("without copies") >= 3
     arguments = profile.argparse.Namespace(batch=2, rounds=2)
-    settings = {"objective": "bytes", "score": "l2", "seed": 0, "time_limit": 5.0}
+    settings = {"objective": "bytes", "score": "l2", "side": "input", "seed": 0, "time_limit": 5.0}
     settings |= {"input_size": 8, "channels_last": False, "exports": list(profile.EXPORTS)}
     job = {"model": "adapter_nets:Residual", "amount": 0.5, "settings": settings}
     rows = profile.rows_of(job, arguments)
