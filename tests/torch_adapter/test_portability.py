@@ -11,14 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-<<<<<<< HEAD
 import torch.nn.functional as F
 from adapter_nets import TOLERANCE, build, image
-from portable_nets import MASKS, Branches, Groups, Portable, Stream, portable
-=======
-from adapter_nets import build, image
 from portable_nets import MASKS, Branches, Groups, Portable, Stream, Sums, portable
->>>>>>> 33a4c99 (Partial sums: layers behind whose pruned outputs a sum stands compute only what varies)
 from torch import nn
 
 from reorder_solver import torch_adapter as ta
