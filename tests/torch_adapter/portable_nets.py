@@ -153,5 +153,6 @@ def portable(
     """The export of a network with its masks, for a batch size and a memory format."""
     model = build(net)
     example = image(batch).contiguous(memory_format=form)
-    out = ta.compact(model, example, MASKS[net], export=export)
+    # Under a limit, a first solve that waits for the compiler would not break ties as a later one.
+    out = ta.compact(model, example, MASKS[net], export=export, time_limit=None)
     return Portable(net, ta.masked(model, MASKS[net]), out, (net, export, batch, form))
