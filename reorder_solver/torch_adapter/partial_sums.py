@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from reorder_solver.torch_adapter.errors import ExportMismatchError
 from reorder_solver.torch_adapter.mixing import Mix
 from reorder_solver.torch_adapter.operations import Inseparable, Operand, PerChannel, resolve
 from reorder_solver.torch_adapter.plan import live_operations
@@ -45,10 +46,12 @@ class PartialOperand:
     constants : ndarray of float64
         For each channel of the sum the number that the operand always is there, NaN where it
         varies.
-    layer : fx.Node
+    layer : torch.fx.Node
         The layer that writes it.
     rows, kept : int
         Features that this layer writes, and those of them that vary.
+    shifts : bool
+        True if some of these constants are not zero.
     """
 
     node: fx.Node
@@ -57,11 +60,12 @@ class PartialOperand:
     layer: fx.Node
     rows: int
     kept: int
+    shifts: bool
 
     @property
     def copies_nothing(self) -> bool:
         """True if the rest can be added in place, to what adding the constants makes."""
-        return not self.kept or bool(np.nan_to_num(self.constants, nan=0.0).any())
+        return not self.kept or self.shifts
 
 
 class PartialSum(PerChannel):
@@ -121,6 +125,8 @@ class PartialSum(PerChannel):
         places[partial.index[sequence][there]] = there
         stored = emitter.stored(partial.value)
         channels = stored[places[stored] >= 0]
+        if channels.size != there.size:
+            raise ExportMismatchError("a channel is added that is not stored")
         # As it is, but where types are chosen at run time: then the operands may differ in it.
         read = emitter.method("type_as", emitter.get(partial.value, channels), made)
         index = emitter.indices(flow.take(sequence).features(places[channels]))
@@ -201,7 +207,13 @@ def _partial_operand(
     if kept.sum() == live.sum():
         return None
     return PartialOperand(
-        operation.node, place, constants, layer, int(sizes[live].sum()), int(sizes[kept].sum())
+        node=operation.node,
+        place=place,
+        constants=constants,
+        layer=layer,
+        rows=int(sizes[live].sum()),
+        kept=int(sizes[kept].sum()),
+        shifts=bool(constants[live & ~kept].any()),
     )
 
 

@@ -180,6 +180,25 @@ def test_bytes_take_only_what_copies_nothing() -> None:
         ]
 
 
+def test_constants_that_nobody_reads_are_no_reason() -> None:
+    """They are not added, so the sum would not be in place."""
+    model: Any = built("normed")
+    for norm in model.norms:
+        norm.weight.data.fill_(1.0)
+        norm.running_mean.zero_()
+        # Channel 3 alone is no zero where it is masked; the head does not read it.
+        norm.bias.data.zero_()
+        norm.bias.data[3] = 1.0
+    read = np.arange(16) != 3
+    masks = masks_for(model, 1) | {"head": {"input": read}}
+    masks |= {f"inner.{number}": {"input": read} for number in range(3)}
+    masks |= {f"writes.{number}": {"output": np.arange(16) > 7} for number in range(3)}
+    assert [one.shifts for one in operands(model, masks)[1]] == [False] * 3
+    assert not [
+        row for row in ta.compact(model, image(2), masks).report.accesses if row.kind == "sum"
+    ]
+
+
 def test_a_switch_for_sums() -> None:
     """Without it, layers write whole operands."""
     model = built("normed")
