@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from reorder_solver.torch_adapter.program import Operation, Value
 
 
+#: How often layers may be cut further.
+_MOST_ROUNDS = 8
+
+
 @dataclass(eq=False)
 class TensorClass:
     """Channels that several values share, in one order.
@@ -330,6 +334,7 @@ def find_tensors(facts: Facts, *, end_to_end: bool) -> Tensors:
     }
     fresh: set[Operation] = set() if end_to_end else set(concatenations)
     cuts: dict[Operation, set[int]] = {}
+    rounds = 0
     while True:
         try:
             found = Tensors(facts, fresh, cuts)
@@ -340,6 +345,9 @@ def find_tensors(facts: Facts, *, end_to_end: bool) -> Tensors:
             operation: cuts.get(operation, set()) | found.wanted.get(operation, set())
             for operation in {**cuts, **found.wanted}
         }
-        if merged == cuts:
+        if merged == cuts or rounds > _MOST_ROUNDS:
             return found
-        cuts = merged
+        rounds += 1
+        # Layers that fall into ever more pieces, as under rotary embeddings, stay whole: all
+        # tensors are found anew for each.
+        cuts = merged if rounds <= _MOST_ROUNDS else {}

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from adapter_nets import build, conv, image
 from programme_oracles import assert_exports_are_right, prepare, sample, thin_out
 from torch import nn
 
 from reorder_solver import torch_adapter as ta
+from reorder_solver.torch_adapter import tensors
 
 Middle = Callable[["Met", torch.Tensor], torch.Tensor]
 ENDS = {"model input", "model output"}
@@ -126,3 +129,37 @@ def test_other_meetings_of_channels(middle: Middle) -> None:
     thin_out(net, np.random.default_rng(2), rows=0.25, columns=0.4)
     assert_exports_are_right(net, sample(2, 3, 5, 5))
     assert ta.compact(net, sample(2, 3, 5, 5), time_limit=2.0).report.error is not None
+
+
+class Heads(nn.Module):
+    """Halves of many heads' channels meet each other, one head after the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.wide = conv(3, 6), conv(6, 20 * 8)
+        self.head = conv(4, 4)
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        x = self.wide(self.stem(x))
+        halves = x.split(4, 1)
+        return [
+            self.head(one * other) for one, other in zip(halves[::2], halves[1::2], strict=True)
+        ]
+
+
+def test_layers_in_ever_more_pieces_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cutting once more for every meeting took minutes under rotary embeddings."""
+    made = []
+
+    class Counted(tensors.Tensors):
+        def __init__(self, *args: Any) -> None:
+            made.append(args)
+            super().__init__(*args)
+
+    monkeypatch.setattr(tensors, "Tensors", Counted)
+    model = build(Heads)
+    masks = {"wide": {"input": np.arange(6) % 2 == 0}}
+    out = ta.compact(model, image(2), masks, export="naive")
+    assert 1 < len(made) <= 12
+    assert out.report.error is not None
+    assert out.report.error <= 1e-10
