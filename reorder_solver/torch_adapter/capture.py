@@ -68,6 +68,16 @@ class Captured:
     norms: dict[str, NormSetting]
     written: frozenset[str]
 
+    @property
+    def types(self) -> set[torch.dtype]:
+        """The types of the real and complex numbers that the model stores."""
+        return {
+            self.folded.get(name, stored.dtype)
+            for name, stored in self.attributes.items()
+            if isinstance(stored, torch.Tensor)
+            and (stored.is_floating_point() or stored.is_complex())
+        }
+
 
 def as_arguments(example_inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Positional and keyword arguments from a tensor, a sequence or a mapping.

@@ -109,16 +109,11 @@ def _only_type(extraction: Extraction) -> torch.dtype | None:
 
     None for several types, and where running the module writes to what it stores.
     """
-    captured = extraction.captured
-    types = {
-        captured.folded.get(name, stored.dtype)
-        for name, stored in captured.attributes.items()
-        # Complex numbers would be cast to the type, too.
-        if isinstance(stored, torch.Tensor) and (stored.is_floating_point() or stored.is_complex())
-    }
-    if len(types) != 1 or captured.written:
+    # Complex numbers would be cast to the type, too.
+    types = extraction.captured.types
+    if len(types) != 1 or extraction.captured.written:
         return None
-    own = types.pop()
+    (own,) = types
     return own if own.is_floating_point else None
 
 

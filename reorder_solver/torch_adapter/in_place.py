@@ -38,12 +38,19 @@ def put_back_in_place(graph: fx.Graph) -> None:
         if writing is None:
             continue
         target = node.args[0] if node.args else None
-        if not isinstance(target, fx.Node) or len(target.users) > 1:
+        if not isinstance(target, fx.Node) or any(
+            user is not node and not _asks_for_type(user, target) for user in target.users
+        ):
             continue
         if target in fresh or (target in written and _were_neighbours(target, node)):
             node.target = writing
             fresh.discard(node)
             written.add(node)
+
+
+def _asks_for_type(user: fx.Node, target: fx.Node) -> bool:
+    """True for a call that looks at nothing but the type of a value."""
+    return user.target == "type_as" and user.args[0] is not target
 
 
 def _were_neighbours(first: fx.Node, second: fx.Node) -> bool:

@@ -141,7 +141,7 @@ def partial_operands(facts: Facts) -> list[PartialOperand]:
     Only operands that a convolution or linear layer writes for this sum alone, with nothing in
     between that looks at several channels: then the layer has fewer rows.
     """
-    if len(types := _types(facts)) != 1:
+    if len(types := facts.program.captured.types) != 1:
         # The constants would have to be of the right one.
         return []
     operations = live_operations(facts)
@@ -162,14 +162,6 @@ def partial_operands(facts: Facts) -> list[PartialOperand]:
         if candidates:
             found.append(max(candidates, key=lambda one: one.rows - one.kept))
     return found
-
-
-def _types(facts: Facts) -> set[torch.dtype]:
-    """The types of the numbers that a model stores."""
-    stored = facts.program.captured.attributes.values()
-    return {
-        one.dtype for one in stored if isinstance(one, torch.Tensor) and one.is_floating_point()
-    }
 
 
 def _is_plain_sum(operation: PerChannel, types: set[torch.dtype]) -> bool:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from reorder_solver.torch_adapter.extract import Extraction
     from reorder_solver.torch_adapter.partial_sums import PartialOperand
     from reorder_solver.torch_adapter.plan import PlannedAccess
-    from reorder_solver.torch_adapter.prices import TimingCache
+    from reorder_solver.torch_adapter.prices import AccessSite, TimingCache
     from reorder_solver.torch_adapter.program import Operation, Value
     from reorder_solver.torch_adapter.usage import Usage
 
@@ -66,14 +66,7 @@ def with_prices(
     alternative to a copy is to keep them: then the layers that write the value make them too.
     """
     batch = usage.batch
-    sites = sites_of(
-        extraction,
-        batch=batch,
-        memory_format=usage.memory_format,
-        threads=threads,
-        multiply=usage.multiply,
-        convolved=usage.convolved,
-    )
+    sites = _sites(extraction, usage, threads)
     measured = {
         access_id: calibration.prices
         for access_id, calibration in zip(
@@ -116,13 +109,7 @@ def with_faster_kernels(
     cache : TimingCache, optional
         Where times are looked up and kept.
     """
-    sites = sites_of(
-        extraction,
-        batch=usage.batch,
-        memory_format=usage.memory_format,
-        threads=threads,
-        multiply=usage.multiply,
-    )
+    sites = _sites(extraction, usage, threads)
     planned = extraction.plan.planned
     layers = {
         planned[access_id].operation: site for access_id, site in sites.items() if site.multiplied
@@ -161,14 +148,7 @@ def worthwhile_sums(
     found = partial_operands(extraction.facts)
     if not found:
         return []
-    sites = sites_of(
-        extraction,
-        batch=usage.batch,
-        memory_format=usage.memory_format,
-        threads=threads,
-        multiply=usage.multiply,
-        convolved=usage.convolved,
-    )
+    sites = _sites(extraction, usage, threads)
     by_layer = {
         planned.layer.node: sites[access_id]
         for access_id, planned in extraction.plan.planned.items()
@@ -182,6 +162,18 @@ def worthwhile_sums(
     slower = slower_sums([(site, one.kept) for one, site in timed], budget_s, cache)
     saving = [one for (one, _), is_slower in zip(timed, slower, strict=True) if not is_slower]
     return [one for one in found if not one.kept] + saving
+
+
+def _sites(extraction: Extraction, usage: Usage, threads: int) -> dict[str, AccessSite]:
+    """The site of each access, where an export is called as `usage` says."""
+    return sites_of(
+        extraction,
+        batch=usage.batch,
+        memory_format=usage.memory_format,
+        threads=threads,
+        multiply=usage.multiply,
+        convolved=usage.convolved,
+    )
 
 
 class _Work:

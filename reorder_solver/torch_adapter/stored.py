@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from torch import fx
 
 from reorder_solver.torch_adapter.program import Operation
@@ -83,6 +85,7 @@ class Filled(Operation):
     node : torch.fx.Node
         What fills it, given its size.
     number : float
+        NaN where it is not known to be the same in every type.
     """
 
     def __init__(self, node: fx.Node, number: float) -> None:
@@ -124,7 +127,11 @@ def filled(node: fx.Node) -> Filled | None:
         return None
     number = _FILLERS[operator_name(node)]
     given = bind(node)["fill_value"] if number is None else number
-    return Filled(node, float(given)) if isinstance(given, int | float) else None
+    if not isinstance(given, int | float):
+        return None
+    # A number that the type rounds is another one in double precision.
+    is_exact = float(torch.tensor(given, dtype=example.dtype)) == given
+    return Filled(node, float(given) if is_exact else math.nan)
 
 
 def stored(node: fx.Node, axis: int, written: Collection[str]) -> Stored | None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 #: How often layers may be cut further.
-_MOST_ROUNDS = 8
+_MOST_ROUNDS = 10
 
 
 @dataclass(eq=False)
@@ -332,22 +332,27 @@ def find_tensors(facts: Facts, *, end_to_end: bool) -> Tensors:
     concatenations = {
         operation for operation in facts.program.operations if isinstance(operation, Concatenation)
     }
-    fresh: set[Operation] = set() if end_to_end else set(concatenations)
+    own_order: set[Operation] = set() if end_to_end else set(concatenations)
+    fresh = set(own_order)
     cuts: dict[Operation, set[int]] = {}
-    rounds = 0
-    while True:
-        try:
-            found = Tensors(facts, fresh, cuts)
-        except _MismatchError as mismatch:
-            fresh |= mismatch.concatenations
-            continue
+    for _ in range(_MOST_ROUNDS):
+        found = _consistent(facts, fresh, cuts)
         merged = {
             operation: cuts.get(operation, set()) | found.wanted.get(operation, set())
             for operation in {**cuts, **found.wanted}
         }
-        if merged == cuts or rounds > _MOST_ROUNDS:
+        if merged == cuts:
             return found
-        rounds += 1
-        # Layers that fall into ever more pieces, as under rotary embeddings, stay whole: all
-        # tensors are found anew for each.
-        cuts = merged if rounds <= _MOST_ROUNDS else {}
+        cuts = merged
+    # Layers that fall into ever more pieces, as under rotary embeddings, stay whole: all tensors
+    # are found anew for each piece.
+    return _consistent(facts, own_order, {})
+
+
+def _consistent(facts: Facts, fresh: set[Operation], cuts: Mapping[Operation, set[int]]) -> Tensors:
+    """The tensors where what cannot be laid end to end has an order of its own, as `fresh` then."""
+    while True:
+        try:
+            return Tensors(facts, fresh, cuts)
+        except _MismatchError as mismatch:
+            fresh |= mismatch.concatenations

@@ -194,6 +194,33 @@ def test_first_states_pin_nothing(made: str) -> None:
     assert {pin.reason for pin in extraction.pins} == {"model input", "model output"}
 
 
+@pytest.mark.parametrize("made", ["full", "new_full", "typed"])
+def test_numbers_that_a_type_rounds_bug(made: str) -> None:
+    """A float32 model has 0.7 rounded to that type, where the type is that of the tensor filled."""
+
+    class Beside(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.gate = nn.Linear(5, 8), nn.Linear(16, 8)
+            self.head = nn.Linear(8, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.stem(x)
+            size = (x.shape[0], 8)
+            state = {
+                "full": lambda: torch.full(size, 0.7),
+                "new_full": lambda: x.new_full(size, 0.7),
+                "typed": lambda: torch.full(size, 0.7, dtype=torch.float32),
+            }[made]()
+            return self.head(torch.relu(self.gate(torch.cat([x, state], 1))) + state)
+
+    torch.manual_seed(0)
+    masks = {"gate": {"output": np.arange(8) < 5}, "head": {"input": np.arange(8) % 2 == 0}}
+    report = ta.compact(Beside(), torch.randn(3, 5), masks).report
+    assert report.error is not None
+    assert report.error <= 1e-10
+
+
 def test_a_piece_without_entries_is_no_constant_bug() -> None:
     """Zeros of which a model takes nothing along another axis (a vision model without images)."""
 

@@ -19,6 +19,7 @@ from reorder_solver.torch_adapter.prices import contest
 from reorder_solver.torch_adapter.usage import usage_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -68,11 +69,11 @@ def normed() -> nn.Module:
     return Residual(normed=True)
 
 
-NETS = {"plain": plain, "normed": normed, "tokens": Tokens}
+NETS: dict[str, Callable[[], nn.Module]] = {"plain": plain, "normed": normed, "tokens": Tokens}
 
 
 def built(name: str) -> nn.Module:
-    return build(NETS[name])  # type: ignore[arg-type]
+    return build(NETS[name])
 
 
 def masks_for(model: Any, seed: int, kept: int = 9) -> Any:
@@ -83,6 +84,16 @@ def masks_for(model: Any, seed: int, kept: int = 9) -> Any:
         for number in range(len(model.writes))
     }
     return masks | {"head": {"input": rng.permutation(16) < 12}}
+
+
+def with_all_sums(model: nn.Module, masks: Any, inputs: torch.Tensor | None = None) -> Any:
+    """The export with every partial sum that there can be."""
+    extraction, found = operands(model, masks)
+    usage = None if inputs is None else usage_of(inputs)
+    problem = extraction.transformed(ta.Transformations(), usage, found)
+    layout = rs.solve(problem.instance, "bytes").layout
+    assert layout is not None
+    return ta.apply(problem, layout)
 
 
 def operands(model: nn.Module, masks: Any) -> tuple[ta.Extraction, list[PartialOperand]]:
@@ -129,12 +140,8 @@ def test_partial_sums_are_exported(name: str, form: str) -> None:
     runtime = pytest.importorskip("onnxruntime", reason="needs the package onnxruntime")
     model = built(name)
     masks = masks_for(model, 3)
-    extraction, found = operands(model, masks)
     inputs = image(2).contiguous(memory_format=FORMATS[form])
-    problem = extraction.transformed(ta.Transformations(), usage_of(inputs), found)
-    layout = rs.solve(problem.instance, "bytes").layout
-    assert layout is not None
-    module = ta.apply(problem, layout)
+    module = with_all_sums(model, masks, inputs)
     dynamic = ({0: torch.export.Dim.DYNAMIC},)
     exported = torch.export.export(module, (inputs,), dynamic_shapes=dynamic).module()
     written = torch.onnx.export(module, (inputs,), dynamo=True, dynamic_shapes=dynamic)
@@ -156,12 +163,8 @@ def test_layers_write_what_varies(name: str) -> None:
     """The layers in front of the sums have only the rows that are left."""
     model = built(name)
     masks = masks_for(model, 0)
-    extraction, found = operands(model, masks)
-    problem = extraction.transformed(ta.Transformations(), None, found)
-    layout = rs.solve(problem.instance, "bytes").layout
-    assert layout is not None
-    module = ta.apply(problem, layout)
-    for number, one in enumerate(found):
+    module = with_all_sums(model, masks)
+    for number, one in enumerate(operands(model, masks)[1]):
         rows = len(module.get_parameter(f"writes.{number}.weight"))
         assert rows == one.kept < one.rows
 
@@ -286,12 +289,8 @@ def test_partial_sums_under_autocast(name: str, form: str) -> None:
     """Where operands may have different types."""
     model = built(name)
     masks = masks_for(model, 2)
-    extraction, found = operands(model, masks)
     inputs = image(2).contiguous(memory_format=FORMATS[form])
-    problem = extraction.transformed(ta.Transformations(), usage_of(inputs), found)
-    layout = rs.solve(problem.instance, "bytes").layout
-    assert layout is not None
-    module, reference = ta.apply(problem, layout), ta.masked(model, masks)
+    module, reference = with_all_sums(model, masks, inputs), ta.masked(model, masks)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         out = module(inputs)
         expected = reference(inputs)
@@ -320,6 +319,53 @@ def test_weights_of_two_types() -> None:
     model = build(Mixed)
     _, found = operands(model, masks_for(model, 0))
     assert found == []
+
+
+class Shortcut(nn.Module):
+    """A sum of two branches: what is added to is read by nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.short = conv(3, 16), conv(16, 16)
+        self.writes = nn.ModuleList([conv(16, 16, bias=False)])
+        self.head = conv(16, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        return self.head(self.short(x) + self.writes[0](x))
+
+
+def test_sums_are_in_place_where_nothing_else_looks() -> None:
+    """Asking for its type is no look at a value."""
+    model = build(Shortcut)
+    masks = masks_for(model, 0)
+    module = with_all_sums(model, masks)
+    assert [str(node.target) for node in module.graph.nodes].count("aten.index_add_.default") == 1
+    assert not ta.copied_bytes(module, image(2)).total
+    torch.testing.assert_close(module(image(3)), ta.masked(model, masks)(image(3)))
+
+
+class Scaled(nn.Module):
+    """A weight that is computed, and stored in double precision once that is done."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.head = conv(3, 16), conv(16, 4)
+        self.writes = nn.ModuleList([conv(16, 16, bias=False)])
+        self.scale = nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        x = x + self.writes[0](x.relu())
+        return F.conv2d(x, self.head.weight * self.scale.exp())
+
+
+def test_weights_that_are_computed() -> None:
+    """They have the type that they will have in the export."""
+    model = build(Scaled)
+    masks = {"writes.0": {"output": np.arange(16) < 9}}
+    _, found = operands(model, masks)
+    assert [one.kept for one in found] == [9]
 
 
 class Refused(nn.Module):
@@ -358,11 +404,7 @@ def test_partial_sums_can_be_trained(name: str) -> None:
     """Their gradients are those of the masked model."""
     model = built(name)
     masks = masks_for(model, 2)
-    extraction, found = operands(model, masks)
-    problem = extraction.transformed(ta.Transformations(), None, found)
-    layout = rs.solve(problem.instance, "bytes").layout
-    assert layout is not None
-    module, reference = ta.apply(problem, layout), ta.masked(model, masks)
+    module, reference = with_all_sums(model, masks), ta.masked(model, masks)
     gradients = []
     for each in (module, reference):
         x = image(3).requires_grad_()

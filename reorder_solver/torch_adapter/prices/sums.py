@@ -41,7 +41,8 @@ def slower_sums(
     Parameters
     ----------
     sites : sequence of (AccessSite, int)
-        The layer that writes the operand, with all its rows, and how many of them are kept.
+        The layer that writes the operand, with all its rows, and how many of them are kept: at
+        least one.
     budget_s : float
         Seconds for all measurements; few rounds are made in any case.
     cache : TimingCache, optional
@@ -52,10 +53,17 @@ def slower_sums(
     list of bool
         One per site.
     """
+    counts = [_rounded(kept, site.out_channels) for site, kept in sites]
+    rows = {_CACHED.format(count): count for count in counts}
     kinds = [
-        (site.rounded(), _CACHED.format(_rounded(kept, site.out_channels))) for site, kept in sites
+        (site.rounded(), _CACHED.format(count))
+        for (site, _), count in zip(sites, counts, strict=True)
     ]
-    return [excess > 0 for excess in measured_once(kinds, _measured, budget_s, cache)]
+
+    def measured(site: AccessSite, what: str, budget_s: float) -> Sample:
+        return _measured(site, rows[what], budget_s)
+
+    return [excess > 0 for excess in measured_once(kinds, measured, budget_s, cache)]
 
 
 def _rounded(kept: int, rows: int) -> int:
@@ -63,23 +71,22 @@ def _rounded(kept: int, rows: int) -> int:
     return -(-_LEVELS * kept // rows) * rows // _LEVELS
 
 
-def _measured(site: AccessSite, what: str, budget_s: float) -> Sample:
+def _measured(site: AccessSite, kept: int, budget_s: float) -> Sample:
     """How much longer fewer rows and a partial sum take than they may, in turn with all rows."""
-    kept = int("".join(letter for letter in what if letter.isdigit()))
     point = view_of(site.channels)
     with ready_to_time(site):
         every = Workbench(site).serving(point)
-        few = Workbench(replace(site, out_channels=max(1, kept))).serving(point)
+        few = Workbench(replace(site, out_channels=kept)).serving(point)
         stream = torch.ones_like(every())
         axis = site.axis
-        index = torch.from_numpy(np.arange(max(1, kept)) * site.out_channels // max(1, kept))
+        index = torch.from_numpy(np.arange(kept) * site.out_channels // kept)
         index = index.to(stream.device)
 
-        def partial() -> torch.Tensor:
+        def partial() -> object:
             if site.is_last:
                 inner = [stream.shape[other] for other in range(1, stream.ndim) if other != axis]
-                return add_rows(stream, axis, index, few(), inner)  # type: ignore[no-any-return]
-            return _INDEX_ADD(stream, axis, index, few())  # type: ignore[no-any-return]
+                return add_rows(stream, axis, index, few(), inner)
+            return _INDEX_ADD(stream, axis, index, few())
 
         partly, wholly = least_times(site, [partial, lambda: _ADD(stream, every())], budget_s)
     return Sample(point, partly + LEAST_GAIN - wholly)
