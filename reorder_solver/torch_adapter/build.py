@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from torch import fx
 
+from reorder_solver.torch_adapter.filled import filled
 from reorder_solver.torch_adapter.flow import Flow
 from reorder_solver.torch_adapter.operations import Adopt, Opaque, Select
 from reorder_solver.torch_adapter.program import NotUnderstoodError, Operation, Program, Value
 from reorder_solver.torch_adapter.schema import bind, operator_name
 from reorder_solver.torch_adapter.spreads import Spread, bundle
-from reorder_solver.torch_adapter.stored import Stored, filled, stored
+from reorder_solver.torch_adapter.stored import Stored, stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
