@@ -69,21 +69,27 @@ class Weights:
         self.bias = bias
         self.tensor = tensor
 
-    def matrix(self) -> torch.Tensor:
-        """Rows by columns by everything else, in double precision."""
-        moved = self.tensor.detach().movedim((self.rows, self.columns), (0, 1))
-        return moved.reshape(moved.shape[0], moved.shape[1], -1).to("cpu", torch.float64)
+    def response(self, inputs: Constants) -> Constants:
+        """What each row adds up to where its columns are these constants, in double precision."""
+        numbers = torch.from_numpy(inputs)
+        pieces = [
+            piece.to("cpu", torch.float64).flatten(2).sum(2) @ numbers for piece in self._pieces()
+        ]
+        found: Constants = torch.cat(pieces).numpy()
+        return found
 
     def used(self) -> BoolArray:
         """True where a row and a column meet in an entry that is not zero."""
-        moved = self.tensor.detach().movedim((self.rows, self.columns), (0, 1))
-        if moved.ndim > 2:
-            # A sum of absolute values is zero only if all are, and much faster than any().
-            rows = max(1, _ENTRIES * moved.shape[0] // max(1, moved.numel()))
-            pieces = [piece.abs().flatten(2).sum(2) for piece in torch.split(moved, rows)]
-            moved = torch.cat(pieces)
-        found: BoolArray = moved.ne(0).cpu().numpy()
+        # A sum of absolute values is zero only if all are, and much faster than any().
+        pieces = [piece.abs().flatten(2).sum(2).ne(0) for piece in self._pieces()]
+        found: BoolArray = torch.cat(pieces).cpu().numpy()
         return found
+
+    def _pieces(self) -> Sequence[torch.Tensor]:
+        """Rows by columns by everything else, few rows at a time: copies of them stay small."""
+        moved = self.tensor.detach().movedim((self.rows, self.columns), (0, 1))
+        rows = max(1, _ENTRIES * moved.shape[0] // max(1, moved.numel()))
+        return torch.split(moved[..., None], rows)
 
 
 class Mix(Operation):
@@ -153,9 +159,7 @@ class Mix(Operation):
         numbers = np.nan_to_num(inputs, nan=0.0)
         if self.padded or not numbers.any():
             return np.zeros(self._used.shape[0])
-        by_feature = torch.from_numpy(np.repeat(numbers, self.source.flow.sizes))
-        offset: Constants = (self.weights.matrix().sum(2) @ by_feature).numpy()
-        return offset
+        return self.weights.response(np.repeat(numbers, self.source.flow.sizes))
 
     def _bias(self, facts: Facts) -> Constants:
         if self.weights.bias is None:

@@ -245,7 +245,7 @@ class Plan(ABC):
         own = ranks[self.tensors.numbers(value)]
         pieces: list[IndexArray] = []
         for places in self.tensors.atoms(value).stretches():
-            held = places[mask[places]]
+            held = places.start + np.flatnonzero(mask[places])
             assert (own[held] >= 0).all()
             pieces.append(held[np.argsort(own[held], kind="stable")])
         return np.concatenate(pieces) if pieces else np.arange(0)
@@ -271,11 +271,11 @@ class Plan(ABC):
         atoms = self.tensors.atoms(planned.source)
         found: list[Part] = []
         for places in atoms.stretches():
-            tensor = int(atoms.tensors[places[0]])
+            tensor = int(atoms.tensors[places.start])
             if not self.numbering.count(tensor):
                 # Nothing of it is stored: it is no tensor of the instance and takes no room.
                 continue
-            channels = np.unique(atoms.channels[places[planned.wanted[places]]])
+            channels = np.unique(atoms.channels[places][planned.wanted[places]])
             number = self.numbering.number(tensor, channels)
             name = self.numbering.names[tensor]
             if planned.copied and number.size > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -69,10 +70,11 @@ class Atoms:
         """Some of them."""
         return Atoms(self.tensors[index], self.channels[index], self.numbers[index])
 
-    def stretches(self) -> list[IndexArray]:
-        """The places of each uninterrupted stretch, in order."""
-        cuts = np.flatnonzero(np.diff(self.numbers)) + 1
-        return [places for places in np.split(np.arange(self.numbers.size), cuts) if places.size]
+    def stretches(self) -> list[slice]:
+        """Where each uninterrupted stretch is, in order."""
+        cuts: list[int] = (np.flatnonzero(np.diff(self.numbers)) + 1).tolist()
+        ends = [*cuts, self.numbers.size] if self.numbers.size else []
+        return [slice(*ends) for ends in itertools.pairwise([0, *ends])]
 
 
 class _MismatchError(Exception):
@@ -239,23 +241,25 @@ class Tensors:
             self._tie(output, operand.value, operand.index)
 
     def _tie(self, output: Value, value: Value, index: IndexArray) -> None:
-        stretches = self._atoms[output].stretches()
-        others = self.atoms(value).take(index).stretches()
-        if [places.size for places in stretches] != [places.size for places in others]:
+        one, other = self._atoms[output], self.atoms(value).take(index)
+        stretches = one.stretches()
+        if stretches != other.stretches():
             laid = self._laid.get(output, set()) | self._laid.get(resolve(value)[0], set())
             if laid:
                 raise _MismatchError(laid)
         for places in stretches:
-            one, other = self._atoms[output], self.atoms(value).take(index)
-            tensor, another = int(one.tensors[places[0]]), int(other.tensors[places[0]])
+            tensor, another = int(one.tensors[places.start]), int(other.tensors[places.start])
             mine, theirs = one.channels[places], other.channels[places]
+            if tensor == another:
+                if not np.array_equal(mine, theirs):
+                    self.classes[tensor].ordered = True
+                    self._want_cuts(tensor, mine, theirs)
+                continue
             if tensor < another:
                 self._merge(tensor, another, mine, theirs)
-            elif another < tensor:
+            else:
                 self._merge(another, tensor, theirs, mine)
-            elif not np.array_equal(mine, theirs):
-                self.classes[tensor].ordered = True
-                self._want_cuts(tensor, mine, theirs)
+            one, other = self._atoms[output], self.atoms(value).take(index)
 
     def _want_cuts(self, tensor: int, mine: IndexArray, theirs: IndexArray) -> None:
         """Where two sets of channels meet that one layer makes: each could be a tensor of its own.
@@ -269,9 +273,12 @@ class Tensors:
                 continue
             atoms = self._atoms[value]
             for places in atoms.stretches():
-                if atoms.tensors[places[0]] != tensor:
+                if atoms.tensors[places.start] != tensor:
                     continue
-                found = [places[np.isin(atoms.channels[places], each)] for each in (mine, theirs)]
+                found = [
+                    places.start + np.flatnonzero(np.isin(atoms.channels[places], each))
+                    for each in (mine, theirs)
+                ]
                 if any(each.size == 0 or not is_run(each) for each in found):
                     continue
                 if np.isin(found[0], found[1]).any():
