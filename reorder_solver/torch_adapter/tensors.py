@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 #: How often layers may be cut further.
-_MOST_ROUNDS = 10
+_MOST_ROUNDS = 8
 
 
 @dataclass(eq=False)
