@@ -14,6 +14,7 @@ from reorder_solver.core.layout import Layout
 from reorder_solver.core.prices import Objective
 from reorder_solver.core.result import Result
 from reorder_solver.torch_adapter.emitter import Emitter
+from reorder_solver.torch_adapter.image_format import convert_images, store_contiguous
 from reorder_solver.torch_adapter.in_place import put_back_in_place
 from reorder_solver.torch_adapter.serving import chosen_modes
 from reorder_solver.torch_adapter.trainable import make_trainable
@@ -128,6 +129,10 @@ def rewrite(
     )
     emitter.write()
     steps = emitter.ledger.steps(emitter.graph)
+    usage = extraction.usage
+    if usage is not None and usage.handed_over is not None:
+        convert_images(emitter.graph, extraction.captured.graph, usage)
+        store_contiguous(emitter.values)
     put_back_in_place(emitter.graph)
     module = _module(extraction, emitter)
     return Rewritten(module, sequences, modes, steps, emitter.ledger.weights)

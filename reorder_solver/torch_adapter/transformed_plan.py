@@ -65,6 +65,9 @@ class Transformations:
     sums : bool
         Let a sum do without those channels of an operand that are constant, so that the layer
         that writes the operand need not compute them.
+    memory_format : bool
+        Compute with images in another memory format than they are handed over in, where the
+        whole network is measured to be faster then; for the objective ``latency`` only.
     """
 
     hoist: bool = True
@@ -74,6 +77,7 @@ class Transformations:
     multiply: bool = True
     late: bool = True
     sums: bool = True
+    memory_format: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)

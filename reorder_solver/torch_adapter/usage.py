@@ -30,6 +30,9 @@ class Usage:
         Operators without weights that would copy a slice handle all that is stored instead.
     convolved : frozenset of torch.fx.Node
         Convolutions that are no products although they copy slices, since that is faster.
+    handed_over : {"contiguous", "channels_last"} or None
+        The memory format of images that callers give, where that is another one: they are
+        converted first.
     """
 
     batch: int = 1
@@ -37,6 +40,7 @@ class Usage:
     multiply: bool = True
     late: bool = False
     convolved: frozenset[fx.Node] = frozenset()
+    handed_over: str | None = None
 
     @property
     def is_last(self) -> bool:
@@ -45,7 +49,7 @@ class Usage:
 
 
 def as_called(inputs: Any, usage: Usage) -> Any:
-    """Example inputs cut to the batch of a usage, and in its memory format.
+    """Example inputs cut to the batch of a usage, and in the memory format that callers give.
 
     Parameters
     ----------
@@ -60,7 +64,8 @@ def as_called(inputs: Any, usage: Usage) -> Any:
             return leaf
         if leaf.ndim and len(leaf) == batch:
             leaf = leaf[: usage.batch]
-        is_last = usage.is_last and leaf.ndim == 4
+        form = usage.handed_over or usage.memory_format
+        is_last = form == "channels_last" and leaf.ndim == 4
         return leaf.contiguous(memory_format=torch.channels_last) if is_last else leaf
 
     return pytree.tree_map(one, inputs)

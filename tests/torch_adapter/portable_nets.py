@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from adapter_nets import build, conv, image
+from conversion import conversion
 from torch import nn
 
 from reorder_solver import torch_adapter as ta
@@ -148,11 +149,19 @@ class Portable:
 
 
 def portable(
-    net: type[nn.Module], export: str, batch: int = 2, form: torch.memory_format = CONTIGUOUS
+    net: type[nn.Module],
+    export: str,
+    batch: int = 2,
+    form: torch.memory_format = CONTIGUOUS,
+    images: str = "kept",
 ) -> Portable:
-    """The export of a network with its masks, for a batch size and a memory format."""
+    """The export of a network with its masks, for a batch size and a memory format.
+
+    With images "converted", it computes them in the other format than it is given.
+    """
     model = build(net)
     example = image(batch).contiguous(memory_format=form)
     # Under a limit, a first solve that waits for the compiler would not break ties as a later one.
-    out = ta.compact(model, example, MASKS[net], export=export, time_limit=None)
-    return Portable(net, ta.masked(model, MASKS[net]), out, (net, export, batch, form))
+    with conversion(images == "converted"):
+        out = ta.compact(model, example, MASKS[net], export=export, time_limit=None)
+    return Portable(net, ta.masked(model, MASKS[net]), out, (net, export, batch, form, images))

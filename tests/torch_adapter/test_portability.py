@@ -27,6 +27,8 @@ EVERY: list[tuple[Any, ...]] = [(net, export) for net in MASKS for export in ("o
 # Copies are shared where slices are free; channels last have kernels of their own.
 EVERY += [(Branches, "optimal", 1), (Branches, "optimal", 2, torch.channels_last)]
 EVERY += [(Sums, "optimal", 2, torch.channels_last)]
+EVERY += [(Branches, "optimal", 2, torch.contiguous_format, "converted")]
+EVERY += [(Groups, "optimal", 1, torch.channels_last, "converted")]
 IDS = ["-".join((key[0].__name__, *map(str, key[1:]))) for key in EVERY]
 
 cached = functools.cache(portable)

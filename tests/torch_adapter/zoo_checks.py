@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from conversion import conversion
 from torch import nn
 from torch.utils import _pytree as pytree
 from zoo import Case, images, network
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 
 SIDES: tuple[layer_weights.Side, ...] = ("input", "output")
 LAST = "-last"
-#: With ``-last`` for calls in channels-last.
-EXPORTS = ("naive", "upscale", "optimal", f"optimal{LAST}")
+CONVERTED = "-converted"
+#: With ``-last`` for calls in channels-last; with ``-converted`` images are computed in it, which
+#: only the objective ``latency`` does by itself.
+EXPORTS = ("naive", "upscale", "optimal", f"optimal{LAST}", f"optimal{CONVERTED}")
 #: The largest error of an export, relative to the scale of the output.
 TOLERANCE = 1e-10
 #: Another input must move the output by at least this share of its scale.
@@ -138,14 +141,15 @@ class Pruned:
                 inputs.contiguous(memory_format=torch.channels_last),
                 export.removesuffix(LAST),
             )
-        out = ta.compact(
-            self.model,
-            inputs,
-            self.masks,
-            export=export,
-            check=False,
-            **options,
-        )
+        with conversion(export.endswith(CONVERTED)):
+            out = ta.compact(
+                self.model,
+                inputs,
+                self.masks,
+                export=export.removesuffix(CONVERTED),
+                check=False,
+                **options,
+            )
         found.export_seconds = time.perf_counter() - started
         found.accesses = len(out.instance.accesses)
         pins = out.report.pins
