@@ -42,10 +42,14 @@ MODELS = (
     "regnet_y_400mf",
     "convnext_tiny",
 )
-EXPORTS = ("naive", "upscale", "optimal", "constrained", "oracle")
+#: `optimal` in the memory format it is called in, whatever is faster.
+KEPT = "kept"
+#: `upscale` in the other memory format: the images are converted first, and the weights are, too.
+CONVERTED = "converted"
+EXPORTS = ("naive", "upscale", "optimal", "constrained", "oracle", KEPT, CONVERTED)
 #: The masked network as it is, for comparison.
 ORIGINAL = "original"
-RIVALS = ("naive", "upscale", "oracle", ORIGINAL)
+RIVALS = ("naive", "upscale", "oracle", KEPT, CONVERTED, ORIGINAL)
 _COPIERS = (ORIGINAL, *EXPORTS)
 _INPUT_SIZES = {"inception_v3": 299}
 #: What tells rows apart.
@@ -217,11 +221,13 @@ class Network:
         if "constrained" in settings["exports"]:
             joint = ta.constrain(self.model, inputs, self.masks)
             self.joint = ta.extract(self.model, inputs, joint)
-        self.fixed = {ORIGINAL: ta.masked(self.model, self.masks).eval()}
+        self.fixed = {ORIGINAL: self._called(ta.masked(self.model, self.masks).eval())}
         for export, backend in (("naive", "identity"), ("upscale", "upscale")):
             if export in settings["exports"]:
                 solver = self._solver("bytes")
-                self.fixed[export] = ta.apply(self.plain, solver.solve(self.plain, backend))
+                self.fixed[export] = self._called(
+                    ta.apply(self.plain, solver.solve(self.plain, backend))
+                )
 
     def _solver(self, objective: str) -> Any:
         from reorder_solver.torch_adapter.optimise import SolverSettings
@@ -237,21 +243,49 @@ class Network:
         settings, ta = self.job["settings"], self.ta
         inputs = example_inputs(self.job, batch)
         solver = self._solver(settings["objective"])
+        wanted = set(settings["exports"])
         modules = dict(self.fixed)
+        everything = ta.Transformations()
+        kinds = (
+            ("optimal", self.plain, everything),
+            ("constrained", self.joint, everything),
+            (KEPT, self.plain, ta.Transformations(memory_format=False)),
+        )
         with threads_set_to(threads):
-            for export, plain in (("optimal", self.plain), ("constrained", self.joint)):
-                if export not in settings["exports"] or plain is None:
+            for export, plain, allowed in kinds:
+                if export not in wanted or plain is None:
                     continue
-                best = best_transformed(plain, ta.Transformations(), solver, inputs)
-                modules[export] = ta.apply(*best)
-                if export == "optimal" and "oracle" in settings["exports"]:
-                    modules["oracle"] = ta.apply(*best, free_copies=True)
-        if settings["channels_last"]:
-            last = self.torch.channels_last
-            modules = {name: module.to(memory_format=last) for name, module in modules.items()}
+                best = best_transformed(plain, allowed, solver, inputs)
+                modules[export] = self._called(ta.apply(*best))
+                if export == "optimal" and "oracle" in wanted:
+                    modules["oracle"] = self._called(ta.apply(*best, free_copies=True))
+        if CONVERTED in wanted and "upscale" in self.fixed:
+            modules[CONVERTED] = self._converted(self.fixed["upscale"])
         # A network whose weights were stored before those of the others is 1-2 % faster than a copy
         # of itself; so all are copied, one after the other.
         return {name: copy.deepcopy(module) for name, module in modules.items()}
+
+    def _called(self, module: Any) -> Any:
+        """A module with its weights as its caller would have them; not one that converts."""
+        last, first = self.torch.channels_last, self.torch.contiguous_format
+        converts = any(node.target == "contiguous" for node in _nodes(module))
+        is_last = self.job["settings"]["channels_last"] and not converts
+        return module.to(memory_format=last if is_last else first)
+
+    def _converted(self, module: Any) -> Any:
+        """A copy that computes in the memory format that its inputs are not in."""
+        is_last = self.job["settings"]["channels_last"]
+        form = self.torch.contiguous_format if is_last else self.torch.channels_last
+        converted = copy.deepcopy(module).to(memory_format=form)
+        converted.register_forward_pre_hook(
+            lambda _, inputs: tuple(one.contiguous(memory_format=form) for one in inputs)
+        )
+        return converted
+
+
+def _nodes(module: Any) -> Iterable[Any]:
+    """Of an export's graph; none of a model."""
+    return module.graph.nodes if hasattr(module, "graph") else ()
 
 
 def example_inputs(job: Row, batch: int) -> Any:
@@ -316,7 +350,8 @@ def report(rows: Sequence[Row]) -> None:
         name = f"amount {row['amount']}, batch {row['batch']}, threads {row['threads']}"
         groups.setdefault(name, []).append(row)
     everything = {**groups, "all": list(rows)} if len(groups) > 1 else groups
-    pairs = [("upscale", "naive"), *(("optimal", rival) for rival in RIVALS)]
+    pairs = [("upscale", "naive"), (KEPT, "upscale"), (CONVERTED, "upscale")]
+    pairs += [("optimal", rival) for rival in RIVALS]
     means = [
         {"group": name, "rows": len(mine)}
         | {f"{one}/{rival}": geometric_mean(_values(mine, one, rival)) for one, rival in pairs}
