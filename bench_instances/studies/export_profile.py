@@ -18,6 +18,7 @@ from collections import Counter
 from typing import Any
 
 import export_latency
+from latency_report import KEPT, geometric_mean
 from study import Row, add_output, progress, save, show
 
 #: What the names of the operators of each kind contain, in this order.
@@ -32,7 +33,7 @@ KINDS = {
     ),
 }  # fmt: skip
 REST = "rest"
-EXPORTS = ("naive", "upscale", "optimal")
+EXPORTS = ("naive", "upscale", KEPT, "optimal")
 
 
 def kind_of(event: Any) -> str:
@@ -99,7 +100,7 @@ def main(argv: list[str] | None = None) -> int:
     show(title, columns, rows)
     for export in EXPORTS:
         floors = [row["floor"] for row in rows if row["export"] == export]
-        print(f"{export}: without copies {export_latency.geometric_mean(floors):.3f} of its time")
+        print(f"{export}: without copies {geometric_mean(floors):.3f} of its time")
     save(arguments.output, "export_profile", vars(arguments) | {"output": None}, rows)
     return 0
 

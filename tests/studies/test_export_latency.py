@@ -74,8 +74,9 @@ def test_rows_and_resuming(
 
 def test_geometric_means(study: Any, capsys: Any) -> None:
     """Means are over the rows that have the ratio, by setting and over all."""
-    assert study.geometric_mean([]) is None
-    assert study.geometric_mean([0.5, 2.0, 8.0]) == pytest.approx(2.0)
+    report = importlib.import_module("latency_report")
+    assert report.geometric_mean([]) is None
+    assert report.geometric_mean([0.5, 2.0, 8.0]) == pytest.approx(2.0)
     rows = [
         {
             "model": "m",
@@ -95,6 +96,29 @@ def test_geometric_means(study: Any, capsys: Any) -> None:
     assert "0.500" in overall
     assert [line for line in lines if "bytes that copies write" in line]
     assert sum("0.500" in line for line in lines if line.startswith("│ m ")) == 2
+
+
+def test_the_faster_rival_counts(study: Any, capsys: Any) -> None:
+    """Network by network, the slower of two rivals is left out."""
+    rows = [
+        {
+            "model": "m",
+            "amount": 0.5,
+            "batch": 1,
+            "threads": 1,
+            "rounds": 3,
+            "quartiles_ms": {"optimal": [1, 2, 3]},
+            "ratios": {
+                f"optimal/{name}": [value] * 3 for name, value in zip(names, pair, strict=True)
+            },
+            "copied": {"optimal": 10},
+        }
+        for pair in ((0.5, 0.9), (0.4, 0.3))
+    ]
+    study.report(rows)
+    output = capsys.readouterr().out.splitlines()
+    (means,) = [line for line in output if line.startswith("│ amount")]
+    assert means.split("│")[-2].strip() == "0.600"
 
 
 def test_budget_ends_a_worker(study: Any, capsys: Any) -> None:
