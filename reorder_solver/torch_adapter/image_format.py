@@ -19,15 +19,7 @@ if TYPE_CHECKING:
 
 _FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 #: Words in the names of operators whose results depend on how their arguments lie in memory.
-_LOOKS_AT_MEMORY = (
-    "as_strided",
-    "empty_strided",
-    "stride",
-    "storage",
-    "set_",
-    "resize",
-    "view_as_",
-)
+_LOOKS_AT_MEMORY = ("stride", "storage", "set_", "resize", "view_as_", "view.dtype")
 _CONVOLUTION = "conv2d"
 
 
@@ -44,7 +36,7 @@ def other_format(graph: fx.Graph, usage: Usage) -> Usage | None:
         return None
     if any(word in name for name in names for word in _LOOKS_AT_MEMORY):
         return None
-    if any(_writes_to_input(node) for node in calls):
+    if any(_writes_to_input(node) or _has_graphs(node) for node in calls):
         return None
     inside = "contiguous" if usage.is_last else "channels_last"
     return replace(usage, memory_format=inside, handed_over=usage.memory_format)
@@ -111,6 +103,11 @@ def _outputs(graph: fx.Graph) -> Iterator[Any]:
 def _is_image(node: Any) -> bool:
     value = node.meta.get("val") if isinstance(node, fx.Node) else None
     return isinstance(value, torch.Tensor) and value.ndim == 4 and value.is_floating_point()
+
+
+def _has_graphs(node: fx.Node) -> bool:
+    """True for a branch or a loop: what is done there is not looked into."""
+    return isinstance(node.target, torch._ops.HigherOrderOperator)  # noqa: SLF001 - its only name
 
 
 def _writes_to_input(node: fx.Node) -> bool:

@@ -62,6 +62,17 @@ class Overwritten(nn.Module):
         return self.stem(x.mul_(2))
 
 
+class Branching(nn.Module):
+    """Decides by its input what to do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = conv(3, 4)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return torch.cond(x.sum() > 0, lambda y: y * 2, lambda y: y + 1, (self.stem(x),))
+
+
 class Linear(nn.Sequential):
     """Takes something with four axes, but convolves nothing."""
 
@@ -96,7 +107,7 @@ def test_the_other_format() -> None:
     assert as_called(image(2), back).is_contiguous(memory_format=LAST)
 
 
-@pytest.mark.parametrize("net", [Strided, Overwritten, Linear])
+@pytest.mark.parametrize("net", [Strided, Overwritten, Branching, Linear])
 def test_networks_without_another_format(net: type[nn.Module]) -> None:
     """What a network does might depend on the format, or there is nothing to convert."""
     assert other(net) is None
