@@ -54,7 +54,7 @@ def convert_images(graph: fx.Graph, captured: fx.Graph, usage: Usage) -> None:
     usage : Usage
     """
     for node in list(graph.nodes):
-        if node.op == "placeholder" and _is_image(node):
+        if node.op == "placeholder" and _is_image(node) and node.users:
             with graph.inserting_after(node):
                 converted = _converted(graph, node, _FORMATS[usage.memory_format])
             node.replace_all_uses_with(converted, lambda user, made=converted: user is not made)
