@@ -21,6 +21,8 @@ EXPORTS = ("naive", "upscale", "optimal", "constrained", "oracle", KEPT, CONVERT
 #: The masked network as it is, for comparison.
 ORIGINAL = "original"
 RIVALS = ("naive", "upscale", "oracle", KEPT, CONVERTED, ORIGINAL)
+#: The ratios of each network.
+_PAIRS = {rival: f"optimal/{rival}" for rival in RIVALS} | {"kept_upscale": f"{KEPT}/upscale"}
 _COPIERS = (ORIGINAL, *EXPORTS)
 
 
@@ -28,7 +30,7 @@ def report(rows: Sequence[Row]) -> None:
     """The table, and geometric means per export, rival and setting."""
     columns = {"model": "model", "amount": "amount", "batch": "batch", "threads": "threads"}
     columns |= {"ms": "optimal ms"}
-    columns |= {rival: f"optimal / {rival}" for rival in RIVALS}
+    columns |= {rival: pair.replace("/", " / ") for rival, pair in _PAIRS.items()}
     columns |= {"rounds": "rounds"}
     show("latency: ratios of medians (95 % interval)", columns, [_line(row) for row in rows])
     report_copies(rows)
@@ -73,8 +75,8 @@ def _share(copied: dict[str, int], rival: str) -> float | None:
 def _line(row: Row) -> Row:
     found = {name: row[name] for name in ("model", "amount", "batch", "threads", "rounds")}
     found["ms"] = row["quartiles_ms"].get("optimal", [None] * 3)[1]
-    for rival in RIVALS:
-        ratio = row["ratios"].get(f"optimal/{rival}")
+    for rival, pair in _PAIRS.items():
+        ratio = row["ratios"].get(pair)
         found[rival] = "{:.3f} ({:.3f}-{:.3f})".format(*ratio) if ratio else None
     return found
 
