@@ -257,11 +257,11 @@ class Network:
         return {name: copy.deepcopy(module) for name, module in modules.items()}
 
     def _called(self, module: Any) -> Any:
-        """A module with its weights as its caller would have them; not one that converts."""
-        last, first = self.torch.channels_last, self.torch.contiguous_format
+        """A module with its weights as its caller has them; one that converts images as it is."""
         converts = any(node.target == "contiguous" for node in _nodes(module))
-        is_last = self.job["settings"]["channels_last"] and not converts
-        return module.to(memory_format=last if is_last else first)
+        if converts or not self.job["settings"]["channels_last"]:
+            return module
+        return module.to(memory_format=self.torch.channels_last)
 
     def _converted(self, module: Any) -> Any:
         """A copy that computes in the memory format that its inputs are not in."""

@@ -14,7 +14,7 @@ from reorder_solver.core.layout import Layout
 from reorder_solver.core.prices import Objective
 from reorder_solver.core.result import Result
 from reorder_solver.torch_adapter.emitter import Emitter
-from reorder_solver.torch_adapter.image_format import convert_images, store_contiguous
+from reorder_solver.torch_adapter.image_format import convert_images, store_in_format
 from reorder_solver.torch_adapter.in_place import put_back_in_place
 from reorder_solver.torch_adapter.serving import chosen_modes
 from reorder_solver.torch_adapter.trainable import make_trainable
@@ -132,7 +132,7 @@ def rewrite(
     usage = extraction.usage
     if usage is not None and usage.handed_over is not None:
         convert_images(emitter.graph, extraction.captured.graph, usage)
-        store_contiguous(emitter.values)
+        store_in_format(emitter.values, usage)
     put_back_in_place(emitter.graph)
     module = _module(extraction, emitter)
     return Rewritten(module, sequences, modes, steps, emitter.ledger.weights)

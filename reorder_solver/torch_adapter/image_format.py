@@ -75,16 +75,17 @@ def convert_images(graph: fx.Graph, captured: fx.Graph, usage: Usage) -> None:
     output.args = (pytree.tree_map(back, output.args[0]),)
 
 
-def store_contiguous(values: dict[str, Any]) -> None:
-    """Make weights with four axes contiguous: the images alone are to say what is computed in.
+def store_in_format(values: dict[str, Any], usage: Usage) -> None:
+    """Bring weights into the memory format of the images.
 
-    A convolution takes the format of its weight where that is ``channels_last``, and files of
-    weights are to have no other than contiguous ones.
+    A convolution in ``channels_last`` rearranges a contiguous weight at every call, and one whose
+    weight is in ``channels_last`` computes in that format whatever its images are in.
     """
+    form = _FORMATS[usage.memory_format]
     for name, stored in values.items():
         if not isinstance(stored, torch.Tensor) or stored.ndim != 4:
             continue
-        data = stored.detach().contiguous()
+        data = stored.detach().contiguous(memory_format=form)
         if isinstance(stored, nn.Parameter):
             data = nn.Parameter(data, requires_grad=stored.requires_grad)
         values[name] = data

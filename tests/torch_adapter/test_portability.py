@@ -217,25 +217,26 @@ def test_state_dict_goes_into_a_second_export(exported: Portable) -> None:
 
 
 def test_state_dict_shares_no_memory(exported: Portable) -> None:
-    """Every tensor is contiguous and has a storage of its own, just large enough."""
+    """Every tensor is dense and has a storage of its own, just large enough."""
     state = exported.module.state_dict()
     assert len({each.untyped_storage().data_ptr() for each in state.values()}) == len(state)
     for name, each in state.items():
-        assert each.is_contiguous(), name
+        is_last = each.ndim == 4 and each.is_contiguous(memory_format=torch.channels_last)
+        assert each.is_contiguous() or is_last, name
         assert each.untyped_storage().nbytes() == each.nbytes, name
 
 
-def test_safetensors(optimal: Portable, tmp_path: Path) -> None:
+def test_safetensors(exported: Portable, tmp_path: Path) -> None:
     """Written and read by its own functions for modules."""
     safetensors = pytest.importorskip("safetensors.torch", reason="needs the package safetensors")
     path = str(tmp_path / "model.safetensors")
-    safetensors.save_model(optimal.module, path)
-    other = copy.deepcopy(optimal.module)
+    safetensors.save_model(exported.module, path)
+    other = copy.deepcopy(exported.module)
     with torch.no_grad():
         for parameter in other.parameters():
             parameter.zero_()
     assert safetensors.load_model(other, path) == (set(), [])
-    assert torch.equal(other(image()), optimal.module(image()))
+    assert torch.equal(other(image()), exported.module(image()))
 
 
 def test_copy_and_pickle(exported: Portable) -> None:
