@@ -89,7 +89,7 @@ def command(
     elif form == "csv":
         print_csv(rows)
     else:
-        print_exports(prepared, rows)
+        print_exports(prepared, solved, rows)
         print_line("Every export equals the masked model (largest relative error above).")
         for path in files:
             print_line(f"written: {label(path)}")

@@ -135,7 +135,7 @@ def command(
     elif form == "csv":
         print_csv(rows)
     else:
-        print_exports(prepared, rows, remarks=not wants_report)
+        print_exports(prepared, solved, rows, remarks=not wants_report)
         if wants_report:
             print_line("")
             print_report(report)

@@ -30,7 +30,7 @@ from reorder_solver.core.prices import Objective
 from reorder_solver.core.result import StopReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from reorder_solver.cli.options import Decorated, SolveSettings
     from reorder_solver.core.instance import Instance
@@ -325,7 +325,9 @@ def export_rows(
     return rows
 
 
-def print_exports(prepared: Prepared, rows: list[Row], *, remarks: bool = True) -> None:
+def print_exports(
+    prepared: Prepared, solved: Mapping[str, Solved], rows: list[Row], *, remarks: bool = True
+) -> None:
     """Print the comparison, and (`remarks`) what is pinned and why and what to know."""
     instance = prepared.instance
     placed = sum(int(kept.sum()) for kept in instance.placed_channels().values())
@@ -341,8 +343,20 @@ def print_exports(prepared: Prepared, rows: list[Row], *, remarks: bool = True) 
         return
     for pin in prepared.extraction.pins:
         print_line(f"pinned {pin.tensor}: {pin.reason}", style="dim")
-    for note in prepared.extraction.notes:
+    for note in notes_of(solved):
         print_line(f"note: {note}", style="dim")
+
+
+def notes_of(solved: Mapping[str, Solved]) -> list[str]:
+    """What to know; with the names of the exports, if it is not about all."""
+    about: dict[str, list[str]] = {}
+    for export, found in solved.items():
+        for note in found.extraction.notes:
+            about.setdefault(note, []).append(export)
+    return [
+        note if len(names) == len(solved) else f"{', '.join(names)}: {note}"
+        for note, names in about.items()
+    ]
 
 
 def pins(prepared: Prepared) -> list[dict[str, str]]:

@@ -132,7 +132,10 @@ def _in_faster_format(
     if found.left is not None:
         solved = _solved(plain, allowed, found.left, replace(other, convolved=frozenset()))
         again = again if solved.result.layout is None else solved
-    note = f"images are computed in {other.memory_format}: {share:.2f} of the time measured"
+    note = (
+        f"images are computed in {other.memory_format}, in {share:.2f} of the time measured; "
+        "costs are those of this memory format"
+    )
     extraction = replace(again.extraction, notes=(*again.extraction.notes, note))
     return replace(again, extraction=extraction)
 

@@ -11,7 +11,7 @@ import torch
 
 import reorder_solver as rs
 from reorder_solver.formats import read_instance, read_result
-from reorder_solver.torch_adapter import checking
+from reorder_solver.torch_adapter import checking, optimise
 
 SMALL = ("cli_models:residual", "--input-size", "8")
 
@@ -40,6 +40,16 @@ def test_table_and_csv(run):
         "upscale",
         "optimal",
     ]
+
+
+def test_says_which_export_has_another_memory_format(run, monkeypatch):
+    """Its costs cannot be compared with those of the others."""
+    monkeypatch.setattr(optimise, "share_of_time", lambda *_: 0.5)
+    lines = run("export", *SMALL, "--objective", "latency").stdout.splitlines()
+    start = "note: optimal: images are computed in channels_last, in 0.50 of the time measured"
+    assert sum(line.startswith(start) for line in lines) == 1
+    lines = run("export", *SMALL, "--objective", "latency", "--no-transform").stdout.splitlines()
+    assert not any("images are computed" in line for line in lines)
 
 
 def test_report_of_the_chosen_export(run, tmp_path):
