@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -108,6 +109,18 @@ def test_outputs_depend_on_the_inputs_and_keep_their_scale() -> None:
             if isinstance(one, torch.Tensor):
                 assert 1e-3 < one.abs().max() < 1e3, seed
                 assert (one - other).abs().max() > 1e-6 * one.abs().max(), seed
+
+
+@pytest.mark.parametrize("seed", [102899, 103204])
+def test_rounding_is_not_brought_to_scale(seed: int) -> None:
+    """Zeros that were rounded had been multiplied until exports differed in nothing else."""
+    factors = [
+        float(found)
+        for step in draw(seed).steps
+        for found in re.findall(r"\* ([0-9.]+(?:e\+[0-9]+)?)$", step.code)
+    ]
+    assert max(factors, default=0.0) < 1e10
+    assert check_seed(seed).failure is None
 
 
 def test_every_operator_is_drawn() -> None:

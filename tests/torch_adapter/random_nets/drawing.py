@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 BATCH = 2
 #: Wider values are only read by operators that narrow them.
 WIDEST = 24
+#: Values are between 0.05 and 30 in size; a result below this is a zero that was rounded, such as
+#: the mean of an instance norm. Brought to scale, it would be noise that no two exports share.
+_ROUNDING = 1e-10
 #: Results of these may or may not share memory with their source, by its memory format; nothing
 #: may be written to either of them afterwards, since the model's own meaning would depend on it.
 _PERHAPS_VIEWS = re.compile(
@@ -173,7 +176,7 @@ class Drawing:
         # Before the checks, so that a write is undone if they fail.
         self.values.append(Value(number, form, tuple(result.shape[1:])))
         self.steps.append(replace(step, shape=tuple(result.shape[1:])))
-        self.require(np.isfinite(peak), self.moves(number))
+        self.require(np.isfinite(peak), peak > _ROUNDING, self.moves(number))
         self._freeze(code, (number, *numbers), result)
         if peak > 30 or (peak < 0.05 and not writes):
             factor = 2.0 ** -round(np.log2(peak / 2))
