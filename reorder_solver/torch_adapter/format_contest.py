@@ -37,7 +37,7 @@ def share_of_time(module: nn.Module, present: nn.Module, example_inputs: Any) ->
     on_cpu, threads = device.type == "cpu", torch.get_num_threads()
     try:
         # What a module draws in evaluation mode, the caller is not to miss.
-        with torch.random.fork_rng(devices=[] if on_cpu else [device], device_type=device.type):
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             error = relative_error_of(present, module, example_inputs, dtype=None)
             if not error <= _rounding(present):
                 return None

@@ -15,6 +15,7 @@ from reorder_solver.torch_adapter.schema import bind, operator_name
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from reorder_solver.torch_adapter.capture import Captured
     from reorder_solver.torch_adapter.usage import Usage
 
 _FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -23,20 +24,24 @@ _LOOKS_AT_MEMORY = ("stride", "storage", "set_", "resize", "view_as_", "view.dty
 _CONVOLUTION = "conv2d"
 
 
-def other_format(graph: fx.Graph, usage: Usage) -> Usage | None:
+def other_format(captured: Captured, usage: Usage) -> Usage | None:
     """The usage in which images are computed in the other memory format.
 
     None for a network without images and convolutions of them, and for one that looks at how
-    values lie in memory or writes to its inputs: what it does might depend on the format.
+    values lie in memory, writes to its inputs, or may do so in a branch or a loop.
     """
-    images = [node for node in graph.nodes if _is_image(node) and node.op == "placeholder"]
-    calls = [node for node in graph.nodes if node.op == "call_function"]
+    nodes = captured.graph.nodes
+    images = [node for node in nodes if _is_image(node) and node.op == "placeholder"]
+    calls = [node for node in nodes if node.op == "call_function"]
     names = [operator_name(node) for node in calls]
     if not images or not any(_CONVOLUTION in name for name in names):
         return None
     if any(word in name for name in names for word in _LOOKS_AT_MEMORY):
         return None
-    if any(_writes_to_input(node) or _has_graphs(node) for node in calls):
+    if any(_writes_to_input(node) for node in calls):
+        return None
+    # The graphs of branches and loops, which are not looked into.
+    if any(isinstance(one, nn.Module) for one in captured.attributes.values()):
         return None
     inside = "contiguous" if usage.is_last else "channels_last"
     return replace(usage, memory_format=inside, handed_over=usage.memory_format)
@@ -104,11 +109,6 @@ def _outputs(graph: fx.Graph) -> Iterator[Any]:
 def _is_image(node: Any) -> bool:
     value = node.meta.get("val") if isinstance(node, fx.Node) else None
     return isinstance(value, torch.Tensor) and value.ndim == 4 and value.is_floating_point()
-
-
-def _has_graphs(node: fx.Node) -> bool:
-    """True for a branch or a loop: what is done there is not looked into."""
-    return isinstance(node.target, torch._ops.HigherOrderOperator)  # noqa: SLF001 - its only name
 
 
 def _writes_to_input(node: fx.Node) -> bool:

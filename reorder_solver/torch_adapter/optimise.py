@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -111,33 +112,49 @@ def best_transformed(
     usage = usage_of(example_inputs, multiply=allowed.multiply, late=allowed.late and not is_timed)
     found = _solved(plain, allowed, settings, usage)
     if is_timed and allowed.memory_format:
-        found = _in_faster_format(plain, allowed, found, example_inputs)
+        # What is solved by now is not lost.
+        with suppress(KeyboardInterrupt):
+            found = _in_faster_format(plain, allowed, found, example_inputs)
     return found.extraction, found.result
 
 
 def _in_faster_format(
     plain: Extraction, allowed: Transformations, found: _Solved, example_inputs: Any
 ) -> _Solved:
-    """The solution for images in the other memory format, if the network is faster with that."""
+    """The solution for images in the other memory format, if the network is faster with that.
+
+    The same layout serves to decide. It is kept if solving again, for which little time may be
+    left, finds one that is measured to be slower.
+    """
     extraction, result = found.extraction, found.result
     assert extraction.usage is not None
-    other = other_format(plain.captured.graph, extraction.usage)
+    other = other_format(plain.captured, extraction.usage)
     if other is None or result.layout is None or result.stop_reason is StopReason.INTERRUPTED:
         return found
-    rival = replace(extraction, usage=other)
-    share = share_of_time(apply(rival, result), apply(extraction, result), example_inputs)
-    if share is None or share > _FASTER:
+    best = replace(found, extraction=replace(extraction, usage=other))
+    share = _share(best, found, example_inputs)
+    if share > _FASTER:
         return found
-    again = replace(found, extraction=rival)
     if found.left is not None:
-        solved = _solved(plain, allowed, found.left, replace(other, convolved=frozenset()))
-        again = again if solved.result.layout is None else solved
+        again = _solved(plain, allowed, found.left, replace(other, convolved=frozenset()))
+        change = _share(again, best, example_inputs)
+        if change * _FASTER <= 1:
+            best, share = again, share * change
     note = (
         f"images are computed in {other.memory_format}, in {share:.2f} of the time measured; "
         "costs are those of this memory format"
     )
-    extraction = replace(again.extraction, notes=(*again.extraction.notes, note))
-    return replace(again, extraction=extraction)
+    notes = (*best.extraction.notes, note)
+    return replace(best, extraction=replace(best.extraction, notes=notes))
+
+
+def _share(one: _Solved, other: _Solved, example_inputs: Any) -> float:
+    """The time that one export takes over that of another; infinite where that is not known."""
+    if one.result.layout is None:
+        return math.inf
+    module, present = (apply(each.extraction, each.result) for each in (one, other))
+    share = share_of_time(module, present, example_inputs)
+    return math.inf if share is None else share
 
 
 def _solved(

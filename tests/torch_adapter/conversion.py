@@ -23,7 +23,7 @@ def converting(problem: ta.Extraction) -> ta.Extraction:
     """The problem for images in the other memory format, if the network allows it."""
     if problem.usage is None:
         return problem
-    other = other_format(problem.captured.graph, problem.usage)
+    other = other_format(problem.captured, problem.usage)
     return problem if other is None else replace(problem, usage=other)
 
 

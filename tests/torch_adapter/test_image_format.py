@@ -88,7 +88,7 @@ def leaves(out: Any) -> list[torch.Tensor]:
 def other(net: type[nn.Module], form: torch.memory_format = CONTIGUOUS) -> Usage | None:
     inputs = image(2).contiguous(memory_format=form)
     plain = ta.extract(build(net), inputs)
-    return other_format(plain.captured.graph, usage_of(inputs))
+    return other_format(plain.captured, usage_of(inputs))
 
 
 def test_the_other_format() -> None:
@@ -157,26 +157,59 @@ def inner_formats(module: Any, x: torch.Tensor) -> set[str]:
     return seen
 
 
-def contest(monkeypatch: pytest.MonkeyPatch, share: float | None) -> ta.Compacted:
-    monkeypatch.setattr(optimise, "share_of_time", lambda *_: share)
-    model, masks = build(Branches), MASKS[Branches]
-    return ta.compact(model, image(2), masks, objective="latency")
+def contest(monkeypatch: pytest.MonkeyPatch, *shares: float | None) -> ta.Compacted:
+    """An export for which times are found that stand in these ratios, in turn."""
+    found = iter(shares)
+    monkeypatch.setattr(optimise, "share_of_time", lambda *_: next(found))
+    out = ta.compact(build(Branches), image(2), MASKS[Branches], objective="latency")
+    assert not list(found), "every comparison was made"
+    return out
 
 
 def converts(module: Any) -> bool:
     return any(node.target == "contiguous" for node in module.graph.nodes)
 
 
+def note_of(out: ta.Compacted) -> str:
+    (note,) = (note for note in out.report.notes if "images are computed" in note)
+    return note
+
+
 def test_the_faster_format_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a note that says so; elsewhere nothing is converted."""
-    out = contest(monkeypatch, 0.6)
+    out = contest(monkeypatch, 0.6, 0.9)
     assert converts(out.module)
-    (note,) = (note for note in out.report.notes if "images are computed" in note)
-    assert note.startswith("images are computed in channels_last, in 0.60 of the time measured")
+    assert note_of(out).startswith("images are computed in channels_last, in 0.54 of the time")
     for share in (0.99, 1.5, None):
         out = contest(monkeypatch, share)
         assert not converts(out.module)
         assert not any("images are computed" in note for note in out.report.notes)
+
+
+def test_a_second_solution_that_is_slower_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The layout that won the contest stays, in the format that won it."""
+    kept = contest(monkeypatch, 1.0)
+    for change in (1.2, None):
+        out = contest(monkeypatch, 0.6, change)
+        assert converts(out.module)
+        assert "in 0.60 of the time" in note_of(out)
+        assert out.instance == kept.instance
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+def test_an_interruption_loses_no_solution(monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
+    """Whether it comes in the first contest or in the second: what was solved is exported."""
+    left = iter([0.6] * (calls - 1))
+
+    def interrupted(*_: Any) -> float:
+        for share in left:
+            return share
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(optimise, "share_of_time", interrupted)
+    out = ta.compact(build(Branches), image(2), MASKS[Branches], objective="latency")
+    assert out.report.error is not None
+    assert not converts(out.module)
 
 
 @pytest.mark.parametrize(
