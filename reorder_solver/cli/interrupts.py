@@ -40,10 +40,28 @@ def persistent_interrupts() -> Iterator[None]:
     try:
         yield
     finally:
-        sys.unraisablehook = before
         # A signal once the work is over would kill the program.
-        for timer in timers:
-            timer.cancel()
+        with _ignored():
+            sys.unraisablehook = before
+            for timer in timers:
+                timer.cancel()
+            # One whose time had come before it was cancelled still sends its signal.
+            for timer in timers:
+                timer.join()
+
+
+@contextmanager
+def _ignored() -> Iterator[None]:
+    """No interrupts meanwhile, where handlers may be changed: in the main thread."""
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def _interrupt() -> None:
