@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         Comparison,
         TimingCache,
     )
+    from reorder_solver.torch_adapter.usage import Usage
 
 _COLUMNS = (
     Column("access", "access", style="bold"),
@@ -134,12 +135,12 @@ def command(
     with monitor([model]) as shown:
         prepared = prepare(model, pruning, seed, shown.start)
         from reorder_solver.torch_adapter import prices
+        from reorder_solver.torch_adapter.usage import Usage
 
         memory_format = "channels_last" if channels_last else "contiguous"
-        settings = {"threads": threads, "seed": seed, "budget_s": budget}
-        found = prices.sites_of(
-            prepared.extraction, batch=pruning.batch, memory_format=memory_format, threads=threads
-        )
+        usage = Usage(pruning.batch, memory_format, threads=threads)
+        settings = {"seed": seed, "budget_s": budget}
+        found = prices.sites_of(prepared.extraction, usage)
         sites = {
             name: replace(site, dtype=dtype or site.dtype, device=device or site.device)
             for name, site in found.items()
@@ -157,7 +158,7 @@ def command(
                 compared = prices.check_sites(calibrated, budget, _said(shown.start, "checking"))
                 if dtype is None and device is None:
                     shown.start("timing exports")
-                    exports = _whole(prepared, pruning.batch, memory_format, kept, settings)
+                    exports = _whole(prepared, usage, kept, settings)
     rows = [_row(name, each) for name, each in zip(sites, calibrated, strict=True)]
     checks = _check_rows(list(sites), compared or [])
     correlations = _correlations(checks) if check else None
@@ -182,17 +183,12 @@ def command(
 
 
 def _whole(
-    prepared: Prepared,
-    batch: int,
-    memory_format: str,
-    cache: TimingCache,
-    settings: Mapping[str, Any],
+    prepared: Prepared, usage: Usage, cache: TimingCache, settings: Mapping[str, Any]
 ) -> list[Row]:
     """What copies take in whole exports, predicted and measured."""
     from reorder_solver.torch_adapter.sanity import compare_exports
-    from reorder_solver.torch_adapter.usage import Usage, as_called
+    from reorder_solver.torch_adapter.usage import as_called
 
-    usage = Usage(batch, memory_format)
     inputs = as_called(prepared.inputs, usage)
     with quiet():
         found = compare_exports(prepared.extraction, inputs, usage, cache=cache, **settings)

@@ -202,7 +202,7 @@ class Emitter:
             node = self.concatenate(pieces, flow.axis)
             return self.ledger.selected(node, made, Mode.CAT.value, features)
         index = self.indices(features)
-        node = self.kernels.gather(made, flow.axis, index, example)
+        node = self.kernels.gather(made, flow.axis, index, example, features.size)
         return self.ledger.selected(node, made, Mode.GATHER.value, features)
 
     def indices(self, features: IndexArray) -> fx.Node:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import fx
 from reorder_solver.torch_adapter.functional import IN_PLACE
 from reorder_solver.torch_adapter.hidden import is_multiplied, product
 from reorder_solver.torch_adapter.in_place import FRESH
-from reorder_solver.torch_adapter.kernels import add_rows, gather_rows
+from reorder_solver.torch_adapter.kernels import add_rows, gather_rows, takes_threads
 from reorder_solver.torch_adapter.schema import operator_name
 
 if TYPE_CHECKING:
@@ -33,9 +34,14 @@ class KernelWriter:
         self._usage = usage
 
     def gather(
-        self, made: fx.Node, axis: int, index: fx.Node, example: torch.Tensor | None
+        self,
+        made: fx.Node,
+        axis: int,
+        index: fx.Node,
+        example: torch.Tensor | None,
+        features: int,
     ) -> fx.Node:
-        """Choose features of a node on one of its axes.
+        """Choose so many features of a node on one of its axes.
 
         `example` has the sizes of its other axes, if they are known.
         """
@@ -43,8 +49,13 @@ class KernelWriter:
             return self._graph.call_function(torch.index_select, (made, axis, index))
         value = self._proxy(made)
         # Sizes as they come: a network of convolutions takes others than those of the example.
-        inner: Any = [value.size(other) for other in range(1, example.ndim) if other != axis]
-        found: fx.Node = gather_rows(value, axis, self._proxy(index), inner).node
+        others = [other for other in range(1, example.ndim) if other != axis]
+        inner: Any = [value.size(other) for other in others]
+        assert self._usage is not None
+        elements = features * self._usage.batch * math.prod(example.shape[one] for one in others)
+        threaded = takes_threads(elements, self._usage.threads, example.device)
+        index_of = self._proxy(index)
+        found: fx.Node = gather_rows(value, axis, index_of, inner, threaded=threaded).node
         found.meta[FRESH] = True
         return found
 

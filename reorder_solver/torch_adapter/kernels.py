@@ -14,8 +14,30 @@ import torch.nn.functional as F
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+#: Elements that PyTorch gives a thread at least.
+_GRAIN = 32768
 
-def gather_rows(value: Any, axis: int, index: Any, inner: Sequence[int]) -> Any:
+
+def takes_threads(elements: int, threads: int, device: torch.device) -> bool:
+    """Whether columns of a matrix are chosen faster by a kernel that shares the rows out.
+
+    PyTorch's selection of columns runs on one thread. Its gather takes up to a fifth longer on
+    one, but half as long on two, once there is enough for both.
+
+    Parameters
+    ----------
+    elements : int
+        Chosen in all.
+    threads : int
+    device : torch.device
+        Selection is shared out on other devices than the CPU.
+    """
+    return device.type == "cpu" and threads > 1 and elements >= 2 * _GRAIN
+
+
+def gather_rows(
+    value: Any, axis: int, index: Any, inner: Sequence[int], *, threaded: bool = False
+) -> Any:
     """Choose features on the axis that is innermost in memory, as columns of a matrix.
 
     PyTorch's selection on the last of two axes copies runs of memory; on the last of more, or on
@@ -29,6 +51,8 @@ def gather_rows(value: Any, axis: int, index: Any, inner: Sequence[int]) -> Any:
     index : torch.Tensor of int64
     inner : sequence of int
         Sizes of the axes other than the first and `axis`.
+    threaded : bool
+        Share the rows out among threads; see :func:`takes_threads`.
 
     Returns
     -------
@@ -37,7 +61,12 @@ def gather_rows(value: Any, axis: int, index: Any, inner: Sequence[int]) -> Any:
     """
     last = len(inner) + 1
     moved = value if axis == last else value.movedim(axis, -1)
-    chosen = moved.flatten(0, last - 1).index_select(1, index).unflatten(0, (-1, *inner))
+    rows = moved.flatten(0, last - 1)
+    if threaded:
+        columns = rows.gather(1, index.expand(rows.size(0), -1))
+    else:
+        columns = rows.index_select(1, index)
+    chosen = columns.unflatten(0, (-1, *inner))
     return chosen if axis == last else chosen.movedim(-1, axis)
 
 

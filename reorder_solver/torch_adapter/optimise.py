@@ -8,8 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from reorder_solver.core.prices import Objective
 from reorder_solver.core.result import StopReason
 from reorder_solver.solve import solve
@@ -86,7 +84,7 @@ class SolverSettings:
         if Objective.parse(self.objective) is not Objective.LATENCY:
             return extraction
         usage = extraction.usage or usage_of(example_inputs)
-        return with_prices(extraction, usage, threads=torch.get_num_threads())
+        return with_prices(extraction, usage)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,7 +161,7 @@ def _solved(
     """The cheapest way found for one way to be called."""
     is_timed = Objective.parse(settings.objective) is Objective.LATENCY
     if is_timed:
-        usage = with_faster_kernels(plain, usage, threads=torch.get_num_threads())
+        usage = with_faster_kernels(plain, usage)
     sums = _sums(plain, usage, is_timed=is_timed) if allowed.sums else []
     extraction = settings.priced(plain.transformed(allowed, usage, sums))
     result = settings.solve(extraction)
@@ -198,7 +196,7 @@ def _solved(
 def _sums(plain: Extraction, usage: Usage, *, is_timed: bool) -> list[PartialOperand]:
     """The operands that sums are not to have whole: where that saves time, or copies nothing."""
     if is_timed:
-        return worthwhile_sums(plain, usage, threads=torch.get_num_threads())
+        return worthwhile_sums(plain, usage)
     return [one for one in partial_operands(plain.facts) if one.copies_nothing]
 
 

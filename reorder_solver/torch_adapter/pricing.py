@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from reorder_solver.torch_adapter.extract import Extraction
     from reorder_solver.torch_adapter.partial_sums import PartialOperand
     from reorder_solver.torch_adapter.plan import PlannedAccess
-    from reorder_solver.torch_adapter.prices import AccessSite, TimingCache
+    from reorder_solver.torch_adapter.prices import TimingCache
     from reorder_solver.torch_adapter.program import Operation, Value
     from reorder_solver.torch_adapter.usage import Usage
 
@@ -41,7 +41,6 @@ def with_prices(
     extraction: Extraction,
     usage: Usage,
     *,
-    threads: int = 1,
     budget_s: float = 60.0,
     cache: TimingCache | None = None,
 ) -> Extraction:
@@ -52,8 +51,6 @@ def with_prices(
     extraction : Extraction
     usage : Usage
         How the export is going to be called; it is written for that.
-    threads : int
-        Of PyTorch within operators.
     budget_s : float
         Seconds for measurements.
     cache : TimingCache, optional
@@ -66,7 +63,7 @@ def with_prices(
     alternative to a copy is to keep them: then the layers that write the value make them too.
     """
     batch = usage.batch
-    sites = _sites(extraction, usage, threads)
+    sites = sites_of(extraction, usage)
     measured = {
         access_id: calibration.prices
         for access_id, calibration in zip(
@@ -92,7 +89,6 @@ def with_faster_kernels(
     extraction: Extraction,
     usage: Usage,
     *,
-    threads: int = 1,
     budget_s: float = 20.0,
     cache: TimingCache | None = None,
 ) -> Usage:
@@ -102,14 +98,12 @@ def with_faster_kernels(
     ----------
     extraction : Extraction
     usage : Usage
-    threads : int
-        Of PyTorch within operators.
     budget_s : float
         Seconds for measurements.
     cache : TimingCache, optional
         Where times are looked up and kept.
     """
-    sites = _sites(extraction, usage, threads)
+    sites = sites_of(extraction, usage)
     planned = extraction.plan.planned
     layers = {
         planned[access_id].operation: site for access_id, site in sites.items() if site.multiplied
@@ -127,7 +121,6 @@ def worthwhile_sums(
     extraction: Extraction,
     usage: Usage,
     *,
-    threads: int = 1,
     budget_s: float = 20.0,
     cache: TimingCache | None = None,
 ) -> list[PartialOperand]:
@@ -138,8 +131,6 @@ def worthwhile_sums(
     extraction : Extraction
         With an access for each read of a layer.
     usage : Usage
-    threads : int
-        Of PyTorch within operators.
     budget_s : float
         Seconds for measurements.
     cache : TimingCache, optional
@@ -148,7 +139,7 @@ def worthwhile_sums(
     found = partial_operands(extraction.facts)
     if not found:
         return []
-    sites = _sites(extraction, usage, threads)
+    sites = sites_of(extraction, usage)
     by_layer = {
         planned.layer.node: sites[access_id]
         for access_id, planned in extraction.plan.planned.items()
@@ -162,18 +153,6 @@ def worthwhile_sums(
     slower = slower_sums([(site, one.kept) for one, site in timed], budget_s, cache)
     saving = [one for (one, _), is_slower in zip(timed, slower, strict=True) if not is_slower]
     return [one for one in found if not one.kept] + saving
-
-
-def _sites(extraction: Extraction, usage: Usage, threads: int) -> dict[str, AccessSite]:
-    """The site of each access, where an export is called as `usage` says."""
-    return sites_of(
-        extraction,
-        batch=usage.batch,
-        memory_format=usage.memory_format,
-        threads=threads,
-        multiply=usage.multiply,
-        convolved=usage.convolved,
-    )
 
 
 class _Work:

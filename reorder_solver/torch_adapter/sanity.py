@@ -54,7 +54,6 @@ def compare_exports(
     inputs: Any,
     usage: Usage,
     *,
-    threads: int = 1,
     rounds: int = 20,
     budget_s: float = 60.0,
     cache: TimingCache | None = None,
@@ -70,8 +69,6 @@ def compare_exports(
     inputs : tensor, tuple of tensors, or mapping of str to tensor
         Of the batch size and memory format of `usage`.
     usage : Usage
-    threads : int
-        Of PyTorch within operators.
     rounds : int
         Of timing all exports in turn.
     budget_s : float
@@ -91,7 +88,7 @@ def compare_exports(
     """
 
     def priced(extraction: Extraction) -> Extraction:
-        return with_prices(extraction, usage, threads=threads, budget_s=budget_s, cache=cache)
+        return with_prices(extraction, usage, budget_s=budget_s, cache=cache)
 
     whole = priced(plain)
     gathered = whole.instance.replace(
@@ -120,9 +117,9 @@ def compare_exports(
         for ending in ("", _FREE)
     }
     # Copies are a small part of the whole: time spent waiting for other programs would hide them.
-    is_steady = threads == 1 and plain.device.type == "cpu"
+    is_steady = usage.threads == 1 and plain.device.type == "cpu"
     clock = "cpu" if is_steady else "wall"
-    table = compare_latency(modules, inputs, rounds, threads, clock=clock)
+    table = compare_latency(modules, inputs, rounds, usage.threads, clock=clock)
     times = dict(zip(table.names, table.samples.T, strict=True))
     found = []
     for name, (_, _, layout, instance) in cases.items():

@@ -33,6 +33,8 @@ class Usage:
     handed_over : {"contiguous", "channels_last"} or None
         The memory format of images that callers give, where that is another one: they are
         converted first.
+    threads : int
+        Of PyTorch within operators.
     """
 
     batch: int = 1
@@ -41,6 +43,7 @@ class Usage:
     late: bool = False
     convolved: frozenset[fx.Node] = frozenset()
     handed_over: str | None = None
+    threads: int = 1
 
     @property
     def is_last(self) -> bool:
@@ -72,7 +75,7 @@ def as_called(inputs: Any, usage: Usage) -> Any:
 
 
 def usage_of(example_inputs: Any, *, multiply: bool = True, late: bool = False) -> Usage:
-    """Read batch size and memory format off example inputs.
+    """Read batch size and memory format off example inputs, and take PyTorch's present threads.
 
     Parameters
     ----------
@@ -91,4 +94,5 @@ def usage_of(example_inputs: Any, *, multiply: bool = True, late: bool = False) 
         memory_format="channels_last" if is_last else "contiguous",
         multiply=multiply,
         late=late,
+        threads=torch.get_num_threads(),
     )

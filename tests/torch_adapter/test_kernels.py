@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tempfile
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,10 +16,11 @@ from torch import nn
 from torch.profiler import ExecutionTraceObserver
 
 from reorder_solver import torch_adapter as ta
+from reorder_solver.core.layout import Layout
 from reorder_solver.torch_adapter import hidden
 from reorder_solver.torch_adapter.capture import capture
 from reorder_solver.torch_adapter.hidden import copied_share, is_multiplied
-from reorder_solver.torch_adapter.kernels import gather_rows, multiply_slice
+from reorder_solver.torch_adapter.kernels import gather_rows, multiply_slice, takes_threads
 from reorder_solver.torch_adapter.usage import Usage, usage_of
 
 if TYPE_CHECKING:
@@ -36,18 +38,68 @@ def test_gather_on_the_last_axis(shape: tuple[int, ...], axis: int) -> None:
     value, index = torch.randn(shape), torch.tensor([6, 0, 3, 3])
     inner = shape[1:-1]
     expected = value.index_select(axis, index)
-    assert torch.equal(gather_rows(value, axis, index, inner), expected)
     turned = value.transpose(0, 1).contiguous().transpose(0, 1)
-    assert torch.equal(gather_rows(turned, axis, index, inner), expected)
+    for one, threaded in itertools.product((value, turned), (False, True)):
+        assert torch.equal(gather_rows(one, axis, index, inner, threaded=threaded), expected)
 
 
-def test_gather_of_channels_last_stays_so() -> None:
+@pytest.mark.parametrize("threaded", [False, True])
+def test_gather_of_channels_last_stays_so(threaded: bool) -> None:
     """Plain selection gives a contiguous result, which the next convolution would copy."""
     value = torch.randn(2, 6, 4, 5).contiguous(memory_format=torch.channels_last)
     index = torch.tensor([5, 2, 0])
-    found = gather_rows(value, 1, index, (4, 5))
+    found = gather_rows(value, 1, index, (4, 5), threaded=threaded)
     assert torch.equal(found, value.index_select(1, index))
     assert found.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(
+    ("elements", "threads", "device", "expected"),
+    [
+        (65_536, 2, "cpu", True),
+        (65_535, 2, "cpu", False),
+        (1_000_000, 1, "cpu", False),
+        (1_000_000, 8, "cuda", False),
+    ],
+)
+def test_rows_are_shared_out_where_there_are_enough(
+    elements: int, threads: int, device: str, expected: bool
+) -> None:
+    """Among several threads, on the CPU; PyTorch wakes no second thread for less."""
+    assert takes_threads(elements, threads, torch.device(device)) is expected
+
+
+class Forked(nn.Module):
+    """Two layers that want different channels of one large image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = conv(3, 24)
+        self.left = conv(24, 8)
+        self.right = conv(24, 8)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        y = self.stem(x).relu()
+        return self.left(y), self.right(y)
+
+
+@pytest.mark.parametrize(("threads", "target"), [(1, "index_select"), (2, "gather")])
+def test_exports_gather_with_the_threads_they_are_made_for(threads: int, target: str) -> None:
+    """Large columns; what is chosen, and what is counted as a copy, is the same."""
+    model = build(Forked)
+    inputs = image(2, 96).contiguous(memory_format=torch.channels_last)
+    masks = ta.prune_inputs(model, inputs, amount=0.5, seed=3)
+    plain = ta.extract(model, inputs, masks)
+    usage = replace(usage_of(inputs), threads=threads)
+    problem = plain.transformed(ta.Transformations(), usage)
+    naive = Layout.identity(problem.instance)
+    module = ta.apply(problem, naive)
+    found = {str(getattr(node.target, "__name__", node.target)) for node in module.graph.nodes}
+    assert found & {"index_select", "gather"} == {target}
+    for got, wanted in zip(module(inputs), ta.masked(model, masks)(inputs), strict=True):
+        torch.testing.assert_close(got, wanted)
+    copies = ta.copied_bytes(module, inputs).copies
+    assert {each.kind for each in copies} == {"gather"}
 
 
 @pytest.mark.parametrize("spatial", CONVOLUTIONS)
@@ -141,11 +193,14 @@ def test_what_is_multiplied(layers: list[fx.Node]) -> None:
 
 def test_usage_is_read_off_the_inputs() -> None:
     """Batch, and memory format of images."""
-    assert usage_of(torch.randn(3, 4)) == Usage(3)
+    threads = torch.get_num_threads()
+    assert usage_of(torch.randn(3, 4)) == Usage(3, threads=threads)
     last = torch.randn(2, 3, 4, 4).contiguous(memory_format=torch.channels_last)
-    assert usage_of({"x": last, "y": 3}, multiply=False) == Usage(2, "channels_last", False)
+    assert usage_of({"x": last, "y": 3}, multiply=False) == Usage(
+        2, "channels_last", False, threads=threads
+    )
     # With one channel, both formats are the same.
-    assert usage_of((torch.randn(5, 1, 4, 4),)) == Usage(5)
+    assert usage_of((torch.randn(5, 1, 4, 4),)) == Usage(5, threads=threads)
 
 
 class Blocks(nn.Module):

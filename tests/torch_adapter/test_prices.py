@@ -29,6 +29,7 @@ from reorder_solver.torch_adapter.prices import (
 from reorder_solver.torch_adapter.prices.measure import points_to_check, points_to_fit
 from reorder_solver.torch_adapter.prices.site import MEMORY_FORMATS
 from reorder_solver.torch_adapter.prices.variants import Workbench, view_of
+from reorder_solver.torch_adapter.usage import Usage
 
 
 def shares_memory(found: torch.Tensor, bench: Workbench) -> bool:
@@ -138,7 +139,7 @@ def test_sites_of_an_extraction() -> None:
     """Operators, shapes at the batch asked for, and wanted channels are read off the graph."""
     model, inputs = adapter_nets.Residual(), torch.randn(2, 3, 8, 8)
     extraction = ta.extract(model, inputs, ta.prune_inputs(model, inputs))
-    found = sites_of(extraction, batch=5, memory_format="channels_last", threads=2)
+    found = sites_of(extraction, Usage(5, "channels_last", threads=2))
     assert list(found) == [access.id for access in extraction.instance.accesses]
     last = {"memory_format": "channels_last", "threads": 2}
     assert found["stem"] == AccessSite(
@@ -147,9 +148,9 @@ def test_sites_of_an_extraction() -> None:
     assert found["block.1.0"] == AccessSite(
         "conv2d", (5, 8, 8, 8), 1, 4, 6, (1, 1), (1, 1), (0, 0), (1, 1), **last, multiplied=True
     )
-    whole = sites_of(extraction, batch=5, memory_format="channels_last", multiply=False)
+    whole = sites_of(extraction, Usage(5, "channels_last", multiply=False))
     assert not any(site.multiplied for site in whole.values())
-    one = sites_of(extraction, batch=1)
+    one = sites_of(extraction, Usage())
     assert not any(site.multiplied for site in one.values()), "a slice of one sample is not copied"
     assert found["head"] == AccessSite("linear", (5, 8), 1, 4, 5, threads=2)
 
@@ -162,7 +163,7 @@ def test_blocks_and_paddings_of_an_extraction() -> None:
         torch.nn.Flatten(),
         torch.nn.Linear(6 * 16, 4),
     )
-    found = sites_of(ta.extract(model, torch.randn(2, 3, 6, 6)))
+    found = sites_of(ta.extract(model, torch.randn(2, 3, 6, 6)), Usage())
     assert (found["0"].padding, found["0"].dilation) == ((2, 2), (2, 2))
     assert found["1"].padding == (0, 0)
     assert (found["3"].shape, found["3"].block, found["3"].stored) == ((1, 96), 16, 6)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FORMAT = "access-timings"
 #: Goes up when what is measured, or how, changes: older files are then rebuilt.
-VERSION = 2
+VERSION = 3
 
 
 class TimingCacheWarning(UserWarning):

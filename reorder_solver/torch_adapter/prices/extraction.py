@@ -8,7 +8,6 @@ from reorder_solver.torch_adapter.hidden import is_multiplied
 from reorder_solver.torch_adapter.mixing import Mix
 from reorder_solver.torch_adapter.prices.site import AccessSite
 from reorder_solver.torch_adapter.schema import bind, operator_name
-from reorder_solver.torch_adapter.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -18,34 +17,20 @@ if TYPE_CHECKING:
 
     from reorder_solver.torch_adapter.extract import Extraction
     from reorder_solver.torch_adapter.plan import PlannedAccess
+    from reorder_solver.torch_adapter.usage import Usage
 
 #: What the names of operators that can be timed as such begin with.
 _TIMED = ("aten.conv1d.", "aten.conv2d.", "aten.conv3d.", "aten.linear.")
 
 
-def sites_of(
-    extraction: Extraction,
-    *,
-    batch: int = 1,
-    memory_format: str = "contiguous",
-    threads: int = 1,
-    multiply: bool = True,
-    convolved: frozenset[fx.Node] = frozenset(),
-) -> dict[str, AccessSite]:
+def sites_of(extraction: Extraction, usage: Usage) -> dict[str, AccessSite]:
     """The site of every access of an extraction.
 
     Parameters
     ----------
     extraction : Extraction
-    batch : int
-        Samples per call, whatever the model was captured with.
-    memory_format : {"contiguous", "channels_last"}
-        Of the values with four axes; others are contiguous.
-    threads : int
-    multiply : bool
-        Slices that a pointwise convolution would copy are read by products of matrices.
-    convolved : frozenset of torch.fx.Node
-        Except by these.
+    usage : Usage
+        How an export is going to be called, whatever the model was captured with.
 
     Returns
     -------
@@ -54,7 +39,6 @@ def sites_of(
         unpruned model.
     """
     captured = extraction.captured
-    usage = Usage(batch, memory_format, multiply, convolved=convolved)
     found: dict[str, AccessSite] = {}
     for access_id, planned in extraction.plan.planned.items():
         flow = planned.source.flow
@@ -66,7 +50,6 @@ def sites_of(
             blocks=set(flow.sizes.tolist()),
             captured_batch=captured.batch,
             usage=usage,
-            threads=threads,
         )
     return found
 
@@ -88,7 +71,6 @@ def site_of(
     blocks: Collection[int],
     usage: Usage,
     captured_batch: int,
-    threads: int,
 ) -> AccessSite:
     """The site of one access.
 
@@ -108,7 +90,6 @@ def site_of(
         Its memory format is taken for values with four axes only.
     captured_batch : int
         The batch size of the captured run.
-    threads : int
     """
     shape = tuple(_scaled(size, usage.batch, captured_batch) for size in value.shape)
     return AccessSite(
@@ -120,7 +101,7 @@ def site_of(
         memory_format=usage.memory_format if len(shape) == 4 else "contiguous",
         multiplied=node is not None and is_multiplied(node, usage),
         device=str(value.device),
-        threads=threads,
+        threads=usage.threads,
         **(operator_of(node) if node is not None else {"operator": "copy"}),
     )
 

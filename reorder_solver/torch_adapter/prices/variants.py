@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from reorder_solver.core.prices import Mode
-from reorder_solver.torch_adapter.kernels import gather_rows, multiply_slice
+from reorder_solver.torch_adapter.kernels import gather_rows, multiply_slice, takes_threads
 from reorder_solver.torch_adapter.prices.site import MEMORY_FORMATS
 from reorder_solver.torch_adapter.traffic import copied_bytes
 
@@ -158,7 +158,9 @@ class Workbench:
         if self._site.has_rows:
             shape = self._site.shape
             inner = [size for number, size in enumerate(shape) if number not in (0, axis)]
-            return lambda: gather_rows(value, axis, index, inner)
+            elements = features.size * shape[0] * int(np.prod(inner, dtype=int))
+            threaded = takes_threads(elements, self._site.threads, value.device)
+            return lambda: gather_rows(value, axis, index, inner, threaded=threaded)
         return lambda: _SELECT(value, axis, index)
 
     def _concatenating(self, channels: int, runs: int) -> Task:
