@@ -16,6 +16,7 @@ from reorder_solver.core.result import Result
 from reorder_solver.torch_adapter.emitter import Emitter
 from reorder_solver.torch_adapter.image_format import convert_images, store_in_format
 from reorder_solver.torch_adapter.in_place import put_back_in_place
+from reorder_solver.torch_adapter.local_names import with_few_names
 from reorder_solver.torch_adapter.serving import chosen_modes
 from reorder_solver.torch_adapter.trainable import make_trainable
 
@@ -156,6 +157,7 @@ def _module(extraction: Extraction, emitter: Emitter) -> nn.Module:
     for node in graph.nodes:
         node.meta = {}
     graph.lint()
+    graph.on_generate_code(lambda _: with_few_names)
     module = fx.GraphModule(root, graph, class_name=extraction.name)
     transient = extraction.captured.transient
     for name in sorted(set(used)):

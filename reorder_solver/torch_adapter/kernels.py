@@ -63,7 +63,10 @@ def gather_rows(
     moved = value if axis == last else value.movedim(axis, -1)
     rows = moved.flatten(0, last - 1)
     if threaded:
-        columns = rows.gather(1, index.expand(rows.size(0), -1))
+        # Sizes that are proxies can be given to methods of proxies only, and an index is no proxy
+        # where a stored graph is traced again.
+        like = rows.narrow(1, 0, 1).expand(-1, index.size(0))
+        columns = rows.gather(1, index.expand_as(like))
     else:
         columns = rows.index_select(1, index)
     chosen = columns.unflatten(0, (-1, *inner))
