@@ -8,15 +8,24 @@ the time of all its operators, and one name more or less made the difference.
 
 from __future__ import annotations
 
-import ast
+import keyword
 import re
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-_NUMBER = re.compile(r"_\d+$")
+#: A line that gives a name to a value, returns, or does nothing; then what is let go.
+_LINE = re.compile(
+    r"(?:(?P<made>[A-Za-z_]\w*)(?P<type> : [^=\n]*)? = |(?P<other>return |pass\b|#|$))"
+    r"(?P<value>[^\n]*?)"
+    r"(?:;  (?P<gone>(?:[A-Za-z_]\w* = )+)None *)?(?P<end>\n?)"
+)
+#: Strings, and names that are neither attributes, nor those of arguments, nor begin a string.
+_NAME = re.compile(
+    r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?<![\w.])[A-Za-z_]\w*\b(?! = )(?!['"])"""
+)
+#: A module, or what one owns; an attribute that is no name is read by getattr(owner, "0").
+_OWN = re.compile(r"""(?:getattr\()*self(?:\.\w+|, "\w+"\))*\.(?P<name>[A-Za-z_]\w*)(?:\(|$)""")
+_NUMBER = re.compile(r"(?<=.)_\d+$")
 
 
 def with_few_names(body: list[str]) -> list[str]:
@@ -34,95 +43,104 @@ def with_few_names(body: list[str]) -> list[str]:
     Returns
     -------
     list of str
-        The lines.
+        The lines. A name that is assigned in another way than that, or never set to None, stays;
+        so does all of the code if it has other lines than graphs have.
 
     Notes
     -----
-    Linear in the length of the code. A name that is assigned in any other way, or never set to
-    None, is left alone.
+    Linear in the length of the code. Syntax trees would be simpler, but so many objects that the
+    garbage collector takes longer than everything else.
     """
-    source = "".join(body)
-    statements = ast.parse(source).body
-    found = list(_names(statements))
-    chosen = _chosen(statements, found)
-    lines = [line.encode() for line in source.splitlines(keepends=True)]
-    # From the last to the first: columns are those of the old text.
-    for use in sorted(found, key=lambda node: (node.lineno, node.col_offset), reverse=True):
-        name = chosen.get(use.id, use.id)
-        if name != use.id:
-            line = lines[use.lineno - 1]
-            before, behind = line[: use.col_offset], line[use.end_col_offset :]
-            lines[use.lineno - 1] = before + name.encode() + behind
-    return [line.decode() for line in lines]
+    lines = []
+    for line in "".join(body).splitlines(keepends=True):
+        found = _LINE.fullmatch(line)
+        if found is None or _is_chained(found):
+            return body
+        lines.append(_Line.of(found))
+    chosen = _chosen(lines)
+    return [line.renamed(chosen) for line in lines]
 
 
-def _names(nodes: Iterable[ast.AST]) -> Iterator[ast.Name]:
-    """All names in a tree; constants, most of what there is, are not looked into."""
-    left = list(nodes)
-    while left:
-        node = left.pop()
-        if isinstance(node, ast.Name):
-            yield node
-        elif not isinstance(node, ast.Constant):
-            left.extend(ast.iter_child_nodes(node))
+def _is_chained(line: re.Match[str]) -> bool:
+    """Whether several names are given to a value at once."""
+    return re.match(r"[^('\"]* = ", line["value"]) is not None and not line["other"]
 
 
-def _chosen(statements: list[ast.stmt], names: list[ast.Name]) -> dict[str, str]:
-    """The new name of every one that is assigned once and let go once, both at the outer level."""
-    given = Counter(one.id for one in names if not isinstance(one.ctx, ast.Load))
-    made = Counter(_made(one) for one in statements)
-    gone = Counter(name for one in statements for name in _let_go(one))
-    renamed = {name for name in given if (made[name], gone[name], given[name]) == (1, 1, 2)}
-    taken = {one.id for one in names} - renamed
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What a line does.
+
+    Attributes
+    ----------
+    made : str or None
+        The name that it gives to a value.
+    between : str
+        What stands before the value, without that name.
+    value : str
+    gone : list of str
+        The names that it sets to None.
+    end : str
+    """
+
+    made: str | None
+    between: str
+    value: str
+    gone: list[str]
+    end: str
+
+    @classmethod
+    def of(cls, line: re.Match[str]) -> _Line:
+        """Read a line."""
+        between = f"{line['type'] or ''} = " if line["made"] else line["other"]
+        gone = (line["gone"] or "").split(" = ")[:-1]
+        return cls(line["made"], between, line["value"], gone, line["end"])
+
+    @property
+    def kind(self) -> str:
+        """What the value is: the attribute or module it comes from, or its name; no number."""
+        own = _OWN.match(self.value)
+        return _NUMBER.sub("", own["name"] if own else self.made or "")
+
+    @property
+    def names(self) -> list[str]:
+        """Those of the value and its type, beside some that are none."""
+        return [] if self.between == "#" else _NAME.findall(f"{self.between}{self.value}")
+
+    def renamed(self, chosen: dict[str, str]) -> str:
+        """The line with other names."""
+        made = chosen.get(self.made, self.made) if self.made else ""
+        value = self.value
+        if self.between != "#":
+            value = _NAME.sub(lambda name: chosen.get(name[0], name[0]), value)
+        gone = "".join(f"{chosen.get(name, name)} = " for name in self.gone)
+        return f"{made}{self.between}{value}{f';  {gone}None' if gone else ''}{self.end}"
+
+
+def _chosen(lines: list[_Line]) -> dict[str, str]:
+    """The new name of every one that is given once and let go once."""
+    made = Counter(line.made for line in lines)
+    gone = Counter(name for line in lines for name in line.gone)
+    renamed = {name for name in gone if made[name] == gone[name] == 1}
+    taken = {*made, *gone, *(name for line in lines for name in line.names)} - renamed
     chosen: dict[str, str] = {}
     kinds: dict[str, str] = {}
     idle: dict[str, list[str]] = defaultdict(list)
     numbers: Counter[str] = Counter()
-    for one in statements:
-        new = _made(one)
-        if new is not None and new in renamed:
-            kind = kinds[new] = _kind(new, one)
-            chosen[new] = idle[kind].pop() if idle[kind] else _new(kind, taken, numbers)
-        for name in _let_go(one):
+    for line in lines:
+        if line.made in renamed:
+            kind = kinds[line.made] = line.kind
+            chosen[line.made] = idle[kind].pop() if idle[kind] else _new(kind, taken, numbers)
+        for name in line.gone:
             if name in chosen:
                 idle[kinds[name]].append(chosen[name])
     return chosen
 
 
-def _new(kind: str, taken: set[str], numbers: Counter[str]) -> str:
+def _new(kind: str, taken: set[str | None], numbers: Counter[str]) -> str:
     """A name that the code does not have."""
     while True:
         name = f"{kind}_{numbers[kind]}" if numbers[kind] else kind
         numbers[kind] += 1
-        if name not in taken:
+        if name not in taken and not keyword.iskeyword(name):
             taken.add(name)
             return name
-
-
-def _made(statement: ast.stmt) -> str | None:
-    """The one name that a statement gives to a value; None if it does something else."""
-    if isinstance(statement, ast.Assign) and not _let_go(statement):
-        target = statement.targets[0] if len(statement.targets) == 1 else None
-    else:
-        target = statement.target if isinstance(statement, ast.AnnAssign) else None
-    return target.id if isinstance(target, ast.Name) else None
-
-
-def _let_go(statement: ast.stmt) -> list[str]:
-    """The names that a statement sets to None."""
-    if not isinstance(statement, ast.Assign) or not isinstance(statement.value, ast.Constant):
-        return []
-    is_none = statement.value.value is None
-    return [one.id for one in statement.targets if is_none and isinstance(one, ast.Name)]
-
-
-def _kind(name: str, statement: ast.stmt) -> str:
-    """What a value is: the attribute or module that it comes from, or its name without number."""
-    value = getattr(statement, "value", None)
-    value = value.func if isinstance(value, ast.Call) else value
-    root = value
-    while isinstance(root, ast.Attribute | ast.Call):
-        # Attributes that are no names are read by getattr(owner, "0").
-        root = root.value if isinstance(root, ast.Attribute) else next(iter(root.args), None)
-    is_own = isinstance(root, ast.Name) and root.id == "self"
-    return value.attr if is_own and isinstance(value, ast.Attribute) else _NUMBER.sub("", name)

@@ -60,7 +60,25 @@ from reorder_solver.torch_adapter.local_names import with_few_names
             'a : torch.Tensor = f("é", x)\nb = f("é", a, a);  a = None\nreturn b\n',
         ),
         # Counters of nodes are comments.
-        ("# COUNTER: 0\na_1 = x\n# 1\na_1 = None\n", "# COUNTER: 0\na = x\n# 1\na = None\n"),
+        (
+            "# COUNTER: 0\na_1 = x\n# a_1 = 1\nb = a_1;  a_1 = None\n",
+            "# COUNTER: 0\na = x\n# a_1 = 1\nb = a;  a = None\n",
+        ),
+        # Lines of other forms: nothing is changed.
+        ("a_1 = x\nb_1 = a_1\na_1 = None\nreturn b_1\n",) * 2,
+        ("a_1 = b_1 = x\nb = f(a_1, b_1);  a_1 = b_1 = None\n",) * 2,
+        ("a_1 = x\na_1 += 1\nb = a_1;  a_1 = None\n",) * 2,
+        ("a_1 = x\nprint(a_1)\nb = a_1;  a_1 = None\n",) * 2,
+        # Names that are numbers, and those that are words of Python without theirs.
+        (
+            '_3 = getattr(self, "3")(x)\nif_1 = f(_3);  _3 = None\nb = (if_1,);  if_1 = None\n',
+            '_3 = getattr(self, "3")(x)\nif_1 = f(_3);  _3 = None\nb = (if_1,);  if_1 = None\n',
+        ),
+        # What begins a string, or stands in one, is no name.
+        (
+            "a_1 = x\nb = f(a_1, b'a_1', '\\'a_1', a_1 == 1);  a_1 = None\n",
+            "a = x\nb = f(a, b'a_1', '\\'a_1', a == 1);  a = None\n",
+        ),
         ("pass\n", "pass\n"),
     ],
 )  # fmt: skip
