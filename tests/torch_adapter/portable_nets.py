@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from conversion import conversion
 from torch import nn
 
 from reorder_solver import torch_adapter as ta
+from reorder_solver.torch_adapter import kernels
+from reorder_solver.torch_adapter.timing import threads_set_to
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -153,15 +156,18 @@ def portable(
     export: str,
     batch: int = 2,
     form: torch.memory_format = CONTIGUOUS,
-    images: str = "kept",
+    how: str = "plain",
 ) -> Portable:
     """The export of a network with its masks, for a batch size and a memory format.
 
-    With images "converted", it computes them in the other format than it is given.
+    If it is "converted", it computes images in the other format than it is given; if "threaded",
+    it chooses columns as if they were enough for two threads.
     """
     model = build(net)
     example = image(batch).contiguous(memory_format=form)
     # Under a limit, a first solve that waits for the compiler would not break ties as a later one.
-    with conversion(images == "converted"):
+    threads = 2 if how == "threaded" else None
+    grain = patch.object(kernels, "_GRAIN", 1 if threads else kernels._GRAIN)
+    with conversion(how == "converted"), threads_set_to(threads), grain:
         out = ta.compact(model, example, MASKS[net], export=export, time_limit=None)
-    return Portable(net, ta.masked(model, MASKS[net]), out, (net, export, batch, form, images))
+    return Portable(net, ta.masked(model, MASKS[net]), out, (net, export, batch, form, how))

@@ -29,6 +29,7 @@ EVERY += [(Branches, "optimal", 1), (Branches, "optimal", 2, torch.channels_last
 EVERY += [(Sums, "optimal", 2, torch.channels_last)]
 EVERY += [(Branches, "optimal", 2, torch.contiguous_format, "converted")]
 EVERY += [(Groups, "optimal", 1, torch.channels_last, "converted")]
+EVERY += [(Branches, "optimal", 2, torch.channels_last, "threaded")]
 IDS = ["-".join((key[0].__name__, *map(str, key[1:]))) for key in EVERY]
 
 cached = functools.cache(portable)
@@ -64,6 +65,8 @@ def test_the_networks_have_what_exports_are_made_of() -> None:
     assert torch.baddbmm in [node.target for node in nodes], "slices of a batch are multiplied"
     last = cached(Branches, "optimal", 2, torch.channels_last).module
     assert {"movedim", "index_select"} <= {node.target for node in last.graph.nodes}
+    threaded = cached(Branches, "optimal", 2, torch.channels_last, "threaded").module
+    assert {"expand_as", "gather"} <= {node.target for node in threaded.graph.nodes}
     nodes = list(cached(Branches, "optimal", 1).module.graph.nodes)
     gathers = [node for node in nodes if node.target is torch.index_select]
     narrows = [node for node in nodes if node.target is torch.narrow]
