@@ -21,7 +21,7 @@ _LINE = re.compile(
 )
 #: Strings, and names that are neither attributes, nor those of arguments, nor begin a string.
 _NAME = re.compile(
-    r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?<![\w.])[A-Za-z_]\w*\b(?! = )(?!['"])"""
+    r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?<![\w.])[A-Za-z_]\w*\b(?! ?=[^=])(?!['"])"""
 )
 #: A module, or what one owns; an attribute that is no name is read by getattr(owner, "0").
 _OWN = re.compile(r"""(?:getattr\()*self(?:\.\w+|, "\w+"\))*\.(?P<name>[A-Za-z_]\w*)(?:\(|$)""")

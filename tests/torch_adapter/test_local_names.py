@@ -76,8 +76,8 @@ from reorder_solver.torch_adapter.local_names import with_few_names
         ),
         # What begins a string, or stands in one, is no name.
         (
-            "a_1 = x\nb = f(a_1, b'a_1', '\\'a_1', a_1 == 1);  a_1 = None\n",
-            "a = x\nb = f(a, b'a_1', '\\'a_1', a == 1);  a = None\n",
+            "a_1 = x\nb = f(a_1, b'a_1', '\\'a_1', a_1 == 1, d(a_1='c'));  a_1 = None\n",
+            "a = x\nb = f(a, b'a_1', '\\'a_1', a == 1, d(a_1='c'));  a = None\n",
         ),
         ("pass\n", "pass\n"),
     ],
