@@ -23,6 +23,7 @@ from reorder_solver.torch_adapter.prices import (
     default_path,
     price_sites,
 )
+from reorder_solver.torch_adapter.prices.cache import VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,21 +101,23 @@ def test_another_machine_is_another_entry(
     assert len(measured.sites) == 2
 
 
+def written(timings: str, version: int = VERSION) -> bytes:
+    """A file of timings as it is stored."""
+    return f'{{"format": "access-timings", "version": {version}, "timings": {timings}}}'.encode()
+
+
 @pytest.mark.parametrize(
     ("content", "phrase"),
     [
         (b"", "is no cache of timings"),
         (b"\xff\x00", "is no cache of timings"),
-        (b'{"format": "access-timings", "version": 2', "is no cache of timings"),
+        (written("{}")[:-20], "is no cache of timings"),
         (b"[1, 2]", "is no cache of timings"),
         (b'{"format": "channel-ordering", "version": 1}', "is no cache of timings"),
-        (b'{"format": "access-timings", "version": 0, "timings": {}}', "version 0, not 2"),
-        (b'{"format": "access-timings", "version": 2, "timings": []}', "is no cache"),
-        (b'{"format": "access-timings", "version": 2, "timings": {"a": [[1]]}}', "is no cache"),
-        (
-            b'{"format":"access-timings","version":2,"timings":{"a":[["cat",1.5,2,3,4]]}}',
-            "is no cache",
-        ),
+        (written("{}", version=0), f"version 0, not {VERSION}"),
+        (written("[]"), "is no cache"),
+        (written('{"a": [[1]]}'), "is no cache"),
+        (written('{"a": [["cat", 1.5, 2, 3, 4]]}'), "is no cache"),
         (b"[" * 100_000, "is no cache"),
     ],
 )
@@ -145,7 +148,7 @@ def test_processes_add_to_one_file(measured: Measured, tmp_path: Path) -> None:
     price_sites([CONV, SITES["linear"]], cache=TimingCache(path))
     assert len(measured.sites) == 2
     assert [each.name for each in tmp_path.iterdir()] == ["timings.json"]
-    assert json.loads(path.read_text(encoding="utf-8"))["version"] == 2
+    assert json.loads(path.read_text(encoding="utf-8"))["version"] == VERSION
 
 
 def test_folder_that_cannot_be_written_is_one_warning(measured: Measured, tmp_path: Path) -> None:
