@@ -20,13 +20,12 @@ from reorder_solver.torch_adapter.folding import fold, folded_from
 from reorder_solver.torch_adapter.functional import make_functional, written_argument
 from reorder_solver.torch_adapter.schema import bind
 from reorder_solver.torch_adapter.trainable import NormSetting, forgotten_modules, norm_settings
+from reorder_solver.torch_adapter.widths import forget_widths
 
 #: Checks on sizes and types that hold for the captured graph but not once channels are dropped.
 _ASSERTIONS = frozenset(
     {"aten._assert_tensor_metadata.default", "aten._assert_scalar.default", "_guards_fn"}
 )
-#: Operators that ask their first argument for its type and device alone.
-_FILLING = frozenset(f"aten.new_{kind}.default" for kind in ("zeros", "ones", "full", "empty"))
 #: An upper bound this high is none.
 _ANY_SIZE = 1 << 31
 _PLAIN_CONTAINERS = (tuple, list, dict, OrderedDict)
@@ -120,9 +119,7 @@ def capture(model: nn.Module, example_inputs: Any) -> Captured:
     wait_for_all()
     program, batch, notes = _export(model, args, kwargs)
     module, graph, types = _functional(program)
-    _write_sizes_out(graph)
-    _sizes_from_inputs(graph)
-    _types_from_inputs(graph)
+    forget_widths(graph)
     graph.eliminate_dead_code()
     graph.lint()
     attributes = {
@@ -310,62 +307,6 @@ def _check_container(value: Any) -> None:
         )
     for element in value.values() if isinstance(value, dict) else value:
         _check_container(element)
-
-
-def _write_sizes_out(graph: fx.Graph) -> None:
-    """Views with the sizes of another tensor, which may lose channels, get numbers."""
-    for node in list(graph.nodes):
-        if str(node.target) not in ("aten.reshape_as.default", "aten.view_as.default"):
-            continue
-        source, other = node.args
-        with graph.inserting_before(node):
-            sizes = [
-                size if isinstance(size, int) else _size(graph, other, axis, size)
-                for axis, size in enumerate(other.meta["val"].shape)
-            ]
-        node.target = torch.ops.aten.reshape.default
-        node.args = source, sizes
-
-
-def _size(graph: fx.Graph, node: fx.Node, axis: int, size: torch.SymInt) -> fx.Node:
-    made = graph.call_function(torch.ops.aten.sym_size.int, (node, axis))
-    made.meta["val"] = size
-    return made
-
-
-def _sizes_from_inputs(graph: fx.Graph) -> None:
-    """Ask the model's inputs for dynamic sizes, never a value whose channels may be dropped."""
-    inputs = [node for node in graph.nodes if node.op == "placeholder"]
-    known = {
-        str(size): (node, axis)
-        for node in reversed(inputs)
-        if isinstance(node.meta.get("val"), torch.Tensor)
-        for axis, size in enumerate(node.meta["val"].shape)
-        if isinstance(size, torch.SymInt)
-    }
-    for node in list(graph.nodes):
-        if str(node.target) != "aten.sym_size.int" or node.args[0] in inputs:
-            continue
-        origin = known.get(str(node.meta.get("val")))
-        if origin is not None:
-            node.args = origin
-
-
-def _types_from_inputs(graph: fx.Graph) -> None:
-    """Ask the model's inputs, likewise, for the type and device of tensors that are filled."""
-    known = {
-        (node.meta["val"].dtype, node.meta["val"].device): node
-        for node in reversed(graph.nodes)
-        if node.op == "placeholder" and isinstance(node.meta.get("val"), torch.Tensor)
-    }
-    for node in graph.nodes:
-        if str(node.target) not in _FILLING or not isinstance(
-            node.args[0].meta.get("val"), torch.Tensor
-        ):
-            continue
-        like = node.args[0].meta["val"]
-        if node.args[0].op != "get_attr":
-            node.update_arg(0, known.get((like.dtype, like.device), node.args[0]))
 
 
 def _lookup(module: nn.Module, target: str) -> Any:

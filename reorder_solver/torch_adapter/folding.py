@@ -23,8 +23,8 @@ _SHAPES = frozenset(
     {
         "aten.view.default", "aten.reshape.default", "aten.permute.default", "aten.t.default",
         "aten.transpose.int", "aten.unsqueeze.default", "aten.squeeze.dim", "aten.clone.default",
-        "aten.squeeze.default", "aten.contiguous.default", "aten.detach.default",
-        "aten.alias.default", "aten.flatten.using_ints", "aten.squeeze.dims",
+        "aten.squeeze.dims", "aten.contiguous.default", "aten.detach.default",
+        "aten.alias.default", "aten.flatten.using_ints",
         "aten._unsafe_view.default", "aten.numpy_T.default", "aten.reshape_as.default",
     }
 )  # fmt: skip

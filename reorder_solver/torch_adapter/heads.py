@@ -27,7 +27,7 @@ _VIEWS = frozenset(
         "aten.view.default", "aten.reshape.default", "aten._unsafe_view.default",
         "aten.permute.default", "aten.transpose.int", "aten.t.default", "aten.unflatten.int",
         "aten.flatten.using_ints", "aten.unsqueeze.default", "aten.squeeze.dim",
-        "aten.squeeze.dims", "aten.squeeze.default", "aten.contiguous.default",
+        "aten.squeeze.dims", "aten.contiguous.default",
         "aten.clone.default", "aten.select.int", "aten.unbind.int", "aten.chunk.default",
         "aten.split.Tensor", "aten.split_with_sizes.default", "aten.slice.Tensor",
         "aten.narrow.default", "aten.detach.default", "aten.alias.default", "aten.swapaxes.default",

@@ -78,7 +78,6 @@ _ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "div.Tensor_mode": (),
     "flatten.using_ints": (1,),
     "unsqueeze.default": (2,),
-    "squeeze.default": (),
     "permute.default": ([0, 2, 3, 1],),
     "permute_copy.default": ([0, 3, 1, 2],),
     "transpose.int": (1, -1),
@@ -226,7 +225,6 @@ _SPECIAL: dict[str, Example] = {
     "stack.default": lambda net, x, y: torch.stack([x, y], 2).flatten(1, 2),
     "squeeze.dim": lambda net, x, y: aten.squeeze.dim(x.mean(2, keepdim=True), 2),
     "squeeze.dims": lambda net, x, y: aten.squeeze.dims(x.mean((2, 3), keepdim=True), [2, 3]),
-    "squeeze.default": lambda net, x, y: aten.squeeze.default(x.mean((2, 3), keepdim=True)),
     "t.default": lambda net, x, y: aten.t.default(x.mean((2, 3))),
     "index_select.default": lambda net, x, y: aten.index_select.default(x, 1, net.order),
     "index.Tensor": lambda net, x, y: x[:, net.chosen],
@@ -254,6 +252,7 @@ _SPECIAL: dict[str, Example] = {
 
 #: Further calls: broadcasting, other axes, and chains that only make sense together.
 FURTHER: dict[str, Example] = {
+    "squeeze everything": lambda net, x, y: x.mean((2, 3), keepdim=True).squeeze(),
     "scalar times values": lambda net, x, y: aten.mul.Tensor(x, 2.5),
     "one channel scales many": lambda net, x, y: x * torch.sigmoid(y[:, 2:3]),
     "a parameter on one channel": lambda net, x, y: x[:, :1] * net.shift,

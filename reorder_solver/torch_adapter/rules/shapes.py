@@ -144,8 +144,9 @@ def flip(context: Context, node: fx.Node) -> Made | None:
         return None
     dims = [axis % value.example.ndim for axis in bound["dims"]]
     others = [axis for axis in dims if axis != value.flow.axis]
-    index = np.arange(value.channels)
-    return _rearranged(context, node, {"dims": others}, index[::-1] if others != dims else index)
+    features = np.arange(value.flow.width)
+    order = features[::-1] if others != dims else features
+    return _rearranged(context, node, {"dims": others}, order)
 
 
 @rule("aten.roll.default")
@@ -157,33 +158,36 @@ def roll(context: Context, node: fx.Node) -> Made | None:
         return None
     if not bound["dims"]:
         raise NotUnderstoodError("rotates everything")
-    index, shifts, others = np.arange(value.channels), [], []
+    features, shifts, others = np.arange(value.flow.width), [], []
     for shift, axis in zip(bound["shifts"], bound["dims"], strict=True):
         if axis % value.example.ndim != value.flow.axis:
             shifts.append(shift)
             others.append(axis)
         elif isinstance(shift, int):
-            index = np.roll(index, shift)
+            features = np.roll(features, shift)
         else:
             raise NotUnderstoodError("rotates the channels by a computed number")
-    return _rearranged(context, node, {"shifts": shifts, "dims": others}, index)
+    return _rearranged(context, node, {"shifts": shifts, "dims": others}, features)
 
 
 def _rearranged(
-    context: Context, node: fx.Node, arguments: dict[str, list[Any]], index: IndexArray
+    context: Context, node: fx.Node, arguments: dict[str, list[Any]], features: IndexArray
 ) -> Made:
-    """The channels in the order of `index`, and the operator on the other axes."""
+    """The features of the channel axis in another order, and the operator on the other axes."""
     value = context.settle(node.all_input_nodes[0])
     assert value is not None
-    moved = not np.array_equal(index, np.arange(index.size))
-    if moved and value.flow.block != 1:
+    owners = value.flow.owners()[features]
+    first = np.concatenate([[True], owners[1:] != owners[:-1]])
+    index = owners[first]
+    if not np.array_equal(value.flow.features(index), features):
         raise NotUnderstoodError("takes channels apart")
     if not arguments["dims"]:
         return select(value, index)
     given: dict[Place, Argument] = {
         (name, None): _constantly(numbers) for name, numbers in arguments.items()
     }
-    return PerChannel(node, [Operand(("self", None), value, index)], arguments=given), value.flow
+    operand = Operand(("self", None), value, index)
+    return PerChannel(node, [operand], arguments=given), value.flow.take(index)
 
 
 def _constantly(given: Any) -> Argument:

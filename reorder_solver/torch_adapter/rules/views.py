@@ -38,7 +38,6 @@ _IMPLICIT = (
     "aten.flatten.using_ints",
     "aten.squeeze.dim",
     "aten.squeeze.dims",
-    "aten.squeeze.default",
     "aten.unsqueeze.default",
 )
 #: Operator to the name of the argument that gives the sizes.
