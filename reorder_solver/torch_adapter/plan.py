@@ -313,7 +313,8 @@ def storable(facts: Facts) -> dict[Value, BoolArray]:
         mask = np.full(output.channels, facts.live(output).any())
         for source in operation.sources():
             if source.index is not None:
-                mask &= (source.index < 0) | found[source.value][source.index]
+                made = source.index >= 0
+                mask[made] &= found[source.value][source.index[made]]
         found[output] = mask
     return found
 

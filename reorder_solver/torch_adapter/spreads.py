@@ -114,7 +114,8 @@ def viewed_spread(spread: Spread, before: Sequence[Any], after: Sequence[Any]) -
             continue
         kept = [axis for axis in old if not is_one(before[axis])]
         wide = [axis for axis in new if not is_one(after[axis])]
-        if len(kept) != len(wide):
+        same = [same_size(before[a], after[b]) for a, b in zip(kept, wide, strict=False)]
+        if len(kept) != len(wide) or not all(same):
             raise NotUnderstoodError("a view that changes other axes than the channels'")
         sources = iter(kept)
         others += [-1 if is_one(after[axis]) else origins[next(sources)][1] for axis in new]

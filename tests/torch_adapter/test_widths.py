@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from masks_and_layouts import layouts
-from programme_oracles import prepare, sample
+from programme_oracles import assert_exports_are_right, prepare, sample
 from torch import nn
 
 from reorder_solver import torch_adapter as ta
@@ -62,3 +62,31 @@ def test_squeezing_names_its_axes() -> None:
     graph = capture(prepare(Squeezed("all")), sample(2, 3, 8, 8)).graph
     axes = [node.args[1] for node in graph.nodes if "squeeze" in str(node.target)]
     assert axes == [[0, 2, 3]]
+
+
+EMPTY: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "slice": lambda x: x[:, 3:3],
+    "slice with steps": lambda x: x[:, 1:-5:2],
+    "slice behind the end": lambda x: x[:, 7:],
+    "piece": lambda x: x.split([6, 0], 1)[1],
+}
+
+
+class WithNothing(nn.Module):
+    """A concatenation with a piece without channels."""
+
+    def __init__(self, empty: str) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 6, 1), nn.Conv2d(6, 4, 1)
+        self.empty = EMPTY[empty]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        made = self.conv(x)
+        return self.head(torch.cat([made, self.empty(made)], 1))
+
+
+@pytest.mark.parametrize("empty", EMPTY)
+def test_pieces_without_channels(empty: str) -> None:
+    """Extraction crashed on them."""
+    net = prepare(WithNothing(empty))
+    assert_exports_are_right(net, sample(2, 3, 8, 8), {"head": {"input": np.arange(6) % 3 > 0}})
