@@ -86,6 +86,16 @@ class Spread:
         axes = (*self.axes[:number], *(one - 1 for one in self.axes[number + 1 :]))
         return Spread(self.source, axes, labels, self.others)
 
+    def fits(self, shape: Sequence[Any]) -> bool:
+        """True if the axes have the sizes that they are said to come from."""
+        source = self.source.example.shape
+        return self.rank == len(shape) and all(
+            same_size(size, self.labels.shape[number])
+            if kind == "label"
+            else same_size(size, source[number] if number >= 0 else 1)
+            for size, (kind, number) in zip(shape, self.origins(), strict=True)
+        )
+
     def is_whole(self) -> bool:
         """True if the channels are on one axis and everything is where the source has it."""
         axis, rank = self.source.flow.axis, self.source.example.ndim

@@ -72,6 +72,8 @@ def view(context: Context, node: fx.Node) -> Made | None:
 
 def put_spread(context: Context, node: fx.Node, spread: Spread) -> Made | None:
     """What a node is whose channels lie as `spread` says."""
+    if not spread.fits(context.shape(node)):
+        raise NotUnderstoodError("the axes do not add up")
     if spread.is_whole():
         return select(spread.source, spread.labels)
     if len(spread.axes) == 1:
